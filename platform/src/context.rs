@@ -138,7 +138,15 @@ pub trait Context: Send {
     ///
     /// # Errors
     /// The host's errno.
-    fn map_file(&mut self, addr: u64, len: u64, prot: Prot, sharing: Sharing, fd: BorrowedFd<'_>, offset: u64) -> Result<(), Errno>;
+    fn map_file(
+        &mut self,
+        addr: u64,
+        len: u64,
+        prot: Prot,
+        sharing: Sharing,
+        fd: BorrowedFd<'_>,
+        offset: u64,
+    ) -> Result<(), Errno>;
     /// `munmap`
     ///
     /// # Errors

@@ -1,0 +1,1 @@
+//! Control of a running sandbox over its control socket: exec, ps, kill, pause.

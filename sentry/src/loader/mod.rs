@@ -1,0 +1,1 @@
+//! Loads programs: ELF files, `#!` scripts, the initial stack and auxiliary vector.

@@ -1,0 +1,1 @@
+//! What the outside can see of the kernel: strace, counters of unknown calls, denials, metrics.

@@ -1,0 +1,28 @@
+//! The system-call layer: one small file a call family (decode, call the object, encode) and the dispatch table.
+
+mod table;
+
+pub use table::dispatch;
+
+/// The six argument registers of a call, not yet checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Args(pub [u64; 6]);
+
+impl Args {
+    /// Argument `n` as an unsigned 64-bit value.
+    pub fn u64(&self, n: usize) -> u64 {
+        self.0[n]
+    }
+    /// Argument `n` as `int`.
+    pub fn i32(&self, n: usize) -> i32 {
+        self.0[n] as i32
+    }
+    /// Argument `n` as `unsigned int`.
+    pub fn u32(&self, n: usize) -> u32 {
+        self.0[n] as u32
+    }
+    /// Argument `n` as `long`.
+    pub fn i64(&self, n: usize) -> i64 {
+        self.0[n] as i64
+    }
+}

@@ -1,0 +1,1 @@
+//! Futexes (`man 2 futex`).
