@@ -11,6 +11,7 @@ pub use linux_raw_sys as uapi;
 
 mod errno;
 pub mod signal;
+pub mod table;
 pub mod types;
 
 pub use errno::Errno;
