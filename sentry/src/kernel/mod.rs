@@ -8,6 +8,8 @@ pub mod wait_queue;
 
 use std::sync::Arc;
 
+use parking_lot::{Condvar, Mutex};
+
 use crate::task::pid::PidTable;
 
 /// Everything that exists once per sandbox.
@@ -24,4 +26,33 @@ pub struct Kernel {
     pub blocking: blocking::Pool,
     /// Tasks, thread groups, process groups and sessions by number.
     pub pids: PidTable,
+    /// Most tasks at a time (`--pids`); `None` for no limit but the numbers.
+    pub max_tasks: Option<usize>,
+    outcome: Outcome,
+}
+
+/// How the sandbox ended: set once, by init's exit or a limit.
+#[derive(Default)]
+struct Outcome {
+    status: Mutex<Option<i32>>,
+    known: Condvar,
+}
+
+impl Kernel {
+    /// Init is gone: nothing else may go on, and [`Kernel::wait_for_exit`] returns.
+    pub fn init_exited(&self, status: i32) {
+        self.outcome.status.lock().get_or_insert(status);
+        self.outcome.known.notify_all();
+    }
+
+    /// Blocks the calling (non-worker) thread until the sandbox has ended; its wait status.
+    pub fn wait_for_exit(&self) -> i32 {
+        let mut status = self.outcome.status.lock();
+        loop {
+            match *status {
+                Some(status) => return status,
+                None => self.outcome.known.wait(&mut status),
+            }
+        }
+    }
 }

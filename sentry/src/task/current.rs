@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 
 use platform::{Context, Event};
@@ -29,6 +29,41 @@ pub struct Current {
     pub context: Box<dyn Context>,
     /// How to go on with a call that a signal interrupted (`restart_syscall`), set together with `ERESTART_RESTARTBLOCK`.
     pub restart: Option<Restart>,
+    /// The number of the call being served; `None` outside of calls and where a call must not be restarted (`rt_sigreturn`).
+    pub orig_rax: Option<u64>,
+    /// Set by `exit`: the task ends instead of returning to the guest.
+    pub exit: Option<Exit>,
+    /// Who waits for this task to leave its parent's memory (`vfork`).
+    pub vfork_done: Option<Arc<VforkDone>>,
+}
+
+/// How a task ends by its own will.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// `exit`: this thread only, with this code (0..=255).
+    Thread(u8),
+    /// `exit_group`
+    Group(u8),
+}
+
+/// Tells a parent that its `vfork` child has exited or called `execve`.
+#[derive(Default)]
+pub struct VforkDone {
+    done: AtomicBool,
+    /// Woken when it is done.
+    pub queue: WaitQueue,
+}
+
+impl VforkDone {
+    /// The child has left the parent's memory.
+    pub fn complete(&self) {
+        self.done.store(true, Ordering::SeqCst);
+        self.queue.wake_all();
+    }
+    /// Whether it has.
+    pub fn is_done(&self) -> bool {
+        self.done.load(Ordering::SeqCst)
+    }
 }
 
 /// What `restart_syscall` continues.

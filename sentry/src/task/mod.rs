@@ -1,15 +1,21 @@
 //! Guest threads and processes: tasks, thread groups, process groups, sessions, and their life.
 
+pub mod clone;
 pub mod credentials;
 pub mod current;
+pub mod exec;
+pub mod exit;
 pub mod futex;
 pub mod pid;
+pub mod pidfd;
 pub mod rlimit;
+pub mod run;
 mod thread_group;
+pub mod wait;
 
 pub use credentials::Credentials;
 pub use current::Current;
-pub use thread_group::ThreadGroup;
+pub use thread_group::{Family, ThreadGroup};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};

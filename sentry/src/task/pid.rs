@@ -14,6 +14,9 @@ pub const PID_MAX: i32 = 32768;
 /// All numbers in use. A number stays taken until its task is reaped and no process group or session bears it.
 #[derive(Default)]
 pub struct PidTable {
+    /// Held over every change of who is whose parent, thread, group or session: `clone`, exit, `wait4`, `setpgid`. Taken before
+    /// any [`ThreadGroup::family`].
+    pub lineage: Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -43,6 +46,22 @@ impl PidTable {
             }
         }
         Err(Errno::EAGAIN)
+    }
+
+    /// Takes this number (`clone3` with `set_tid`).
+    ///
+    /// # Errors
+    /// EINVAL outside 1..[`PID_MAX`]; EEXIST when it is in use.
+    pub fn allocate_exactly(&self, pid: i32) -> Result<i32, Errno> {
+        if !(1..PID_MAX).contains(&pid) {
+            return Err(Errno::EINVAL);
+        }
+        let mut state = self.state.lock();
+        if state.tasks.contains_key(&pid) || state.groups.contains_key(&pid) {
+            return Err(Errno::EEXIST);
+        }
+        state.tasks.insert(pid, Weak::new());
+        Ok(pid)
     }
 
     /// Gives a number back that no task came to bear.

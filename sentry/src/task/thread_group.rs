@@ -5,6 +5,9 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 
 use super::{Task, rlimit};
+use abi::signal::Signal;
+use abi::types::{Rusage, Timeval};
+
 use crate::kernel::wait_queue::WaitQueue;
 use crate::signal::GroupSignals;
 
@@ -18,10 +21,15 @@ pub struct ThreadGroup {
     pub signals: Mutex<GroupSignals>,
     /// `setrlimit`
     pub limits: Mutex<rlimit::Limits>,
+    /// Resource usage so far, brought up to date when threads exit.
+    pub usage: Mutex<Rusage>,
+    children_usage: Mutex<Rusage>,
     /// Woken when a child changes state (`wait4`).
     pub child_events: WaitQueue,
     /// Woken when this process exits (pidfd).
     pub exit_queue: WaitQueue,
+    /// Woken when one of its threads is gone (`execve` waits for that).
+    pub thread_queue: WaitQueue,
 }
 
 /// See [`ThreadGroup::family`]. Locks of two families are taken parent first.
@@ -33,6 +41,8 @@ pub struct Family {
     pub parent: Weak<ThreadGroup>,
     /// Children that were not yet reaped.
     pub children: Vec<Arc<ThreadGroup>>,
+    /// Real user of the leader, kept beyond its exit.
+    pub uid: u32,
     /// Process group.
     pub pgid: i32,
     /// Session.
@@ -43,12 +53,95 @@ pub struct Family {
     pub exiting: Option<i32>,
     /// The wait status, once the last thread is gone (a zombie).
     pub exit_status: Option<i32>,
+    /// A thread that calls `execve` and waits until it is the only one; the others exit.
+    pub exec_by: Option<i32>,
+    /// Stopped by this signal, not yet reported by `wait4(WUNTRACED)`.
+    pub stop_report: Option<Signal>,
+    /// Continued, not yet reported by `wait4(WCONTINUED)`.
+    pub continue_report: bool,
+    /// Has called `execve` since it was forked: `setpgid` by the parent is refused.
+    pub has_execed: bool,
+    /// Adopts orphans among its descendants (`PR_SET_CHILD_SUBREAPER`).
+    pub is_subreaper: bool,
 }
 
 impl ThreadGroup {
+    /// A group without threads yet.
+    pub fn new(pid: i32, family: Family, signals: GroupSignals, limits: rlimit::Limits) -> Arc<ThreadGroup> {
+        Arc::new(ThreadGroup {
+            pid,
+            family: Mutex::new(family),
+            signals: Mutex::new(signals),
+            limits: Mutex::new(limits),
+            usage: Mutex::default(),
+            children_usage: Mutex::default(),
+            child_events: WaitQueue::new(),
+            exit_queue: WaitQueue::new(),
+            thread_queue: WaitQueue::new(),
+        })
+    }
+
+    /// Living threads.
+    pub fn threads(&self) -> Vec<Arc<Task>> {
+        self.family.lock().threads.clone()
+    }
+
+    /// The parent process; `None` for init and when it is gone.
+    pub fn parent(&self) -> Option<Arc<ThreadGroup>> {
+        self.family.lock().parent.upgrade()
+    }
+
+    /// Makes all threads exit with this wait status, unless they already exit with another.
+    pub fn exit(&self, status: i32) {
+        let threads = {
+            let mut family = self.family.lock();
+            family.exiting.get_or_insert(status);
+            family.threads.clone()
+        };
+        threads.iter().for_each(|task| task.notify());
+    }
+
+    /// Real user of the process, for `siginfo` and accounting.
+    pub fn uid(&self) -> u32 {
+        self.family.lock().uid
+    }
+
+    /// User and system time in clock ticks (100 a second).
+    pub fn cpu_ticks(&self) -> (i64, i64) {
+        let usage = self.usage();
+        let ticks = |time: abi::types::Timeval| time.tv_sec * 100 + time.tv_usec / 10_000;
+        (ticks(usage.ru_utime), ticks(usage.ru_stime))
+    }
+
+    /// Resource usage of the process itself.
+    pub fn usage(&self) -> Rusage {
+        *self.usage.lock()
+    }
+
+    /// Resource usage of reaped children.
+    pub fn children_usage(&self) -> Rusage {
+        *self.children_usage.lock()
+    }
+
+    /// Counts a reaped child.
+    pub fn add_child_usage(&self, child: &ThreadGroup) {
+        let (own, below) = (child.usage(), child.children_usage());
+        let mut sum = self.children_usage.lock();
+        for usage in [own, below] {
+            sum.ru_utime = add_times(sum.ru_utime, usage.ru_utime);
+            sum.ru_stime = add_times(sum.ru_stime, usage.ru_stime);
+            sum.ru_maxrss = sum.ru_maxrss.max(usage.ru_maxrss);
+        }
+    }
+
     /// Whether `pid` is in use as this group's process-group or session number.
     pub fn bears(&self, pid: i32) -> bool {
         let family = self.family.lock();
         family.pgid == pid || family.sid == pid
     }
+}
+
+fn add_times(a: Timeval, b: Timeval) -> Timeval {
+    let us = a.tv_usec + b.tv_usec;
+    Timeval { tv_sec: a.tv_sec + b.tv_sec + us / 1_000_000, tv_usec: us % 1_000_000 }
 }

@@ -49,3 +49,10 @@ pub struct FsState {
     /// 0..=0o777
     pub umask: u32,
 }
+
+impl FsContext {
+    /// A copy for a child without `CLONE_FS`.
+    pub fn copy(&self) -> Arc<FsContext> {
+        Arc::new(FsContext { state: Mutex::new(self.state.lock().clone()) })
+    }
+}
