@@ -2,10 +2,20 @@
 //!
 //! One file a subject. Whatever is `unsafe` about talking to the host ends here.
 
+pub mod channel_memory;
 pub mod clock;
 pub mod event;
+pub mod file;
+pub mod metadata;
+pub mod unix;
+pub mod xattr;
 
 /// Turns an errno of `nix` into ours.
 pub(crate) fn errno(error: nix::Error) -> abi::Errno {
     abi::Errno(error as i32 as u16)
+}
+
+/// Turns the result of a libc call (-1 and `errno`) into ours.
+pub(crate) fn check(result: i64) -> Result<i64, abi::Errno> {
+    if result < 0 { Err(errno(nix::Error::last())) } else { Ok(result) }
 }
