@@ -180,8 +180,16 @@ fn make(current: &mut Current, request: &CloneRequest, tid: i32) -> Result<(Curr
         pidfd.complete(&group);
     }
     let vfork_done = has(CloneFlags::VFORK).then(Arc::<VforkDone>::default);
-    let child =
-        Current { task, kernel, context, restart: None, orig_rax: None, exit: None, vfork_done: vfork_done.clone() };
+    let child = Current {
+        task,
+        kernel,
+        context,
+        restart: None,
+        orig_rax: None,
+        fault: current.fault,
+        exit: None,
+        vfork_done: vfork_done.clone(),
+    };
     Ok((child, vfork_done))
 }
 

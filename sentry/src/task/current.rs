@@ -31,10 +31,23 @@ pub struct Current {
     pub restart: Option<Restart>,
     /// The number of the call being served; `None` outside of calls and where a call must not be restarted (`rt_sigreturn`).
     pub orig_rax: Option<u64>,
+    /// What the last processor exception left, for signal frames.
+    pub fault: FaultRegisters,
     /// Set by `exit`: the task ends instead of returning to the guest.
     pub exit: Option<Exit>,
     /// Who waits for this task to leave its parent's memory (`vfork`).
     pub vfork_done: Option<Arc<VforkDone>>,
+}
+
+/// What a processor exception leaves behind (`uc_mcontext`'s `trapno`, `err` and `cr2`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FaultRegisters {
+    /// The vector.
+    pub trapno: u64,
+    /// The error code that the processor pushed.
+    pub error_code: u64,
+    /// The address of the last page fault.
+    pub cr2: u64,
 }
 
 /// How a task ends by its own will.

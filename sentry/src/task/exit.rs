@@ -93,10 +93,10 @@ fn exit_group(kernel: &Arc<Kernel>, group: &Arc<ThreadGroup>) {
         return;
     }
     let reaper = find_reaper(kernel, group);
-    for child in children {
-        adopt(kernel, reaper.as_ref(), child);
+    for child in &children {
+        adopt(kernel, reaper.as_ref(), child.clone());
     }
-    signal::orphan_process_groups(kernel, group);
+    super::session::hang_up_orphans(kernel, group, &children);
     group.family.lock().exit_status = Some(status);
     group.exit_queue.wake_all();
     let Some(parent) = parent else {
@@ -180,7 +180,7 @@ pub fn reap(kernel: &Kernel, parent: Option<&Arc<ThreadGroup>>, group: &Arc<Thre
 pub async fn stop_group(current: &mut Current, signal: Signal) {
     let task = current.task.clone();
     if signal::task_stopped(&task) {
-        report_to_parent(&task, CLD_STOPPED, signal);
+        report_stopped(&task, signal);
     }
     let queue = signal::continue_queue(&task.group);
     // Neither EINTR nor a deadline: only the end of the stop counts, and `has_signal` is true for as long as it lasts.
@@ -190,6 +190,11 @@ pub async fn stop_group(current: &mut Current, signal: Signal) {
         current.context.will_block();
         crate::kernel::executor::suspend().await;
     }
+}
+
+/// Tells the parent that the group was stopped by `signal`.
+pub fn report_stopped(task: &Task, signal: Signal) {
+    report_to_parent(task, CLD_STOPPED, signal);
 }
 
 /// Tells the parent that the group was continued.

@@ -1,5 +1,6 @@
 //! Guest threads and processes: tasks, thread groups, process groups, sessions, and their life.
 
+pub mod capability;
 pub mod clone;
 pub mod credentials;
 pub mod current;
@@ -10,9 +11,11 @@ pub mod pid;
 pub mod pidfd;
 pub mod rlimit;
 pub mod run;
+pub mod session;
 mod thread_group;
 pub mod wait;
 
+pub use capability::{Capabilities, Capability};
 pub use credentials::Credentials;
 pub use current::Current;
 pub use thread_group::{Family, ThreadGroup};

@@ -24,6 +24,7 @@ async fn main(mut current: Current) {
             exit::exit_task(current, how);
             return;
         }
+        current.orig_rax = None;
         match current.run().await {
             Ok(Event::Syscall) => serve(&mut current).await,
             Ok(Event::Syscall32) => current.context.regs_mut().rax = abi::Errno::ENOSYS.to_return() as u64,
@@ -88,6 +89,5 @@ async fn serve(current: &mut Current) {
 }
 
 fn serve_fault(current: &mut Current, fault: &Fault) {
-    current.orig_rax = None;
     signal::force_fault(current, fault);
 }

@@ -1,1 +1,3 @@
-//! Clocks, timers and sleeping.
+//! Clocks and timers.
+
+pub mod posix_timer;
