@@ -185,6 +185,64 @@ pub trait File: Any + Send + Sync {
         Err(Errno::ENODEV)
     }
 
+    /// Whether a blocking write goes on until all is written (pipes, stream sockets, terminals). Files with a position always do.
+    fn writes_fully(&self) -> bool {
+        false
+    }
+
+    /// Copies from the front of a pipe without taking it out, for `splice`, `tee` and `sendfile`.
+    ///
+    /// # Errors
+    /// EINVAL when this is not the reading end of a pipe; EAGAIN.
+    fn peek(&self, _buf: &mut [u8]) -> Result<usize, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Whether it is a pipe or FIFO end (`splice` wants at least one).
+    fn is_pipe(&self) -> bool {
+        false
+    }
+
+    /// `fcntl(F_GETPIPE_SZ)`
+    ///
+    /// # Errors
+    /// EBADF when it is no pipe.
+    fn pipe_capacity(&self) -> Result<u32, Errno> {
+        Err(Errno::EBADF)
+    }
+
+    /// `fcntl(F_SETPIPE_SZ)`; returns the capacity it got.
+    ///
+    /// # Errors
+    /// EBADF when it is no pipe; EBUSY, EPERM, EINVAL.
+    fn set_pipe_capacity(&self, _capacity: u32, _current: &Current) -> Result<u32, Errno> {
+        Err(Errno::EBADF)
+    }
+
+    /// `fcntl(F_GET_SEALS)`
+    ///
+    /// # Errors
+    /// EINVAL when it cannot be sealed.
+    fn seals(&self) -> Result<u32, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// `fcntl(F_ADD_SEALS)`; the description was checked to be writable.
+    ///
+    /// # Errors
+    /// EINVAL when it cannot be sealed; EPERM, EBUSY.
+    fn add_seals(&self, _seals: u32) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// `fcntl(F_SETFL)` is about to change the status flags to `flags`.
+    ///
+    /// # Errors
+    /// EINVAL for a flag that this file cannot have (`O_DIRECT`).
+    fn set_flags(&self, _flags: OpenFlags) -> Result<(), Errno> {
+        Ok(())
+    }
+
     /// `ftruncate`; the description was checked to be writable.
     ///
     /// # Errors

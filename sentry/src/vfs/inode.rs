@@ -121,6 +121,25 @@ impl Metadata {
     }
 }
 
+/// What a permission check needs to know of an inode: cheaper to get than all of [`Metadata`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ownership {
+    /// The type.
+    pub file_type: FileType,
+    /// 0..=0o7777
+    pub permissions: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+impl From<&Metadata> for Ownership {
+    fn from(m: &Metadata) -> Ownership {
+        Ownership { file_type: m.file_type, permissions: m.permissions, uid: m.uid, gid: m.gid }
+    }
+}
+
 /// A change of attributes; `None` leaves one as it is.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct SetAttributes {
@@ -195,6 +214,14 @@ pub trait Inode: Any + Send + Sync {
     /// EIO when the source of the file is gone.
     fn metadata(&self) -> Result<Metadata, Errno>;
 
+    /// The part of the attributes that permission checks need, at each step of a path walk: worth an answer of its own.
+    ///
+    /// # Errors
+    /// As [`Inode::metadata`].
+    fn ownership(&self) -> Result<Ownership, Errno> {
+        Ok(Ownership::from(&self.metadata()?))
+    }
+
     /// Changes attributes; the caller has checked rights. `ctime` follows.
     ///
     /// # Errors
@@ -214,6 +241,12 @@ pub trait Inode: Any + Send + Sync {
     /// Whether the dentry cache may keep what [`Inode::lookup`] answered (positive or negative) for `name`. Volatile file
     /// systems (`/proc`) say no.
     fn may_cache(&self, _name: &[u8]) -> bool {
+        true
+    }
+
+    /// Whether a cached answer for `name` still holds: `None` for a name that was not there. Asked at each use of the dentry
+    /// cache, so that directories which others change (shared volumes) can be cached, too.
+    fn revalidate(&self, _name: &[u8], _cached: Option<&Arc<dyn Inode>>) -> bool {
         true
     }
 
@@ -342,5 +375,16 @@ pub trait FileSystem: Any + Send + Sync {
     /// Options for `/proc/mounts`, without ro/rw.
     fn options(&self) -> String {
         String::new()
+    }
+    /// Whether it can never be written to, however it is mounted.
+    fn is_read_only(&self) -> bool {
+        false
+    }
+    /// `syncfs`.
+    ///
+    /// # Errors
+    /// EIO, ENOSPC.
+    fn sync(&self) -> Result<(), Errno> {
+        Ok(())
     }
 }

@@ -1,14 +1,29 @@
 //! The virtual file system: inodes and open files behind two traits, names, mounts, descriptors.
 //!
-//! A [`Location`] (mount + dentry) is found by a path walk; its [`Inode`] is opened to a [`File`], the behaviour of an
-//! *open file description* ([`FileDescription`]: position, status flags), which descriptors in an [`FdTable`] share.
+//! A [`Location`] (mount + dentry) is found by a path walk ([`walk`]); its [`Inode`] is opened to a [`File`], the behaviour of
+//! an *open file description* ([`FileDescription`]: position, status flags), which descriptors in an [`FdTable`] share.
+//! What system calls mean is in [`open`], [`names`], [`attributes`] and [`lock`]; file systems see only what passed their checks.
 
-mod dentry;
+pub mod attributes;
+pub mod dentry;
 mod fd_table;
 mod file;
 mod inode;
+mod location;
+pub mod lock;
+pub mod mount;
+pub mod names;
+pub mod notify;
+pub mod open;
+pub mod permission;
+pub mod special;
+pub mod walk;
 
-pub use dentry::{Dentry, FsContext, Location, Mount};
+pub use dentry::Dentry;
 pub use fd_table::FdTable;
 pub use file::{DirEntry, File, FileDescription, IoPosition, MapSource, OpenFlags};
-pub use inode::{FileSystem, FileType, Inode, LinkTarget, Metadata, NewNode, NodeKind, SetAttributes, Timestamps};
+pub use inode::{
+    FileSystem, FileType, Inode, LinkTarget, Metadata, NewNode, NodeKind, Ownership, SetAttributes, Timestamps,
+};
+pub use location::{FsContext, FsState, Location};
+pub use mount::{Mount, MountFlags, SuperBlock};
