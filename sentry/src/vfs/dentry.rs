@@ -408,10 +408,3 @@ impl Drop for Dentry {
         }
     }
 }
-
-impl FsContext {
-    /// A copy for a child without `CLONE_FS`.
-    pub fn copy(&self) -> Arc<FsContext> {
-        Arc::new(FsContext { state: Mutex::new(self.state.lock().clone()) })
-    }
-}
