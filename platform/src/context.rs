@@ -100,6 +100,11 @@ pub trait Context: Send {
     fn poll_event(&mut self, cx: &mut WakeContext<'_>) -> Poll<Result<Event, Error>>;
     /// The same by looking at most `spins` times (some nanoseconds each), for a worker with nothing else to do.
     fn spin_event(&mut self, spins: u32) -> Option<Result<Event, Error>>;
+    /// Whether the present [`Event::Syscall`] came by a trap, that is from a call site that could be patched to jump to
+    /// [`crate::Layout::syscall_entry`]; false when it came through that entry already.
+    fn entered_by_trap(&self) -> bool {
+        false
+    }
     /// Tells the stopped guest thread's host thread that its call will block for long, so that it gives up its CPU at once.
     fn will_block(&mut self) {}
     /// A handle by which other threads stop this one while it runs guest code.

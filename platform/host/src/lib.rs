@@ -6,7 +6,9 @@ pub mod channel_memory;
 pub mod clock;
 pub mod event;
 pub mod file;
+pub mod memory;
 pub mod metadata;
+pub mod random;
 pub mod unix;
 pub mod xattr;
 

@@ -1,5 +1,6 @@
 //! The system-call layer: one small file a call family (decode, call the object, encode) and the dispatch table.
 
+pub mod memory;
 mod table;
 
 pub use table::dispatch;

@@ -3,7 +3,7 @@
 
 use abi::nr::*;
 
-use super::Args;
+use super::{Args, memory};
 use crate::task::Current;
 use crate::{Errno, SysResult};
 
@@ -28,6 +28,26 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
         // The system: system.rs
 
         // Memory: memory.rs
+        __NR_mmap => memory::mmap(current, args),
+        __NR_munmap => memory::munmap(current, args),
+        __NR_mprotect => memory::mprotect(current, args),
+        __NR_pkey_mprotect => memory::pkey_mprotect(current, args),
+        __NR_pkey_alloc => memory::pkey_alloc(current, args),
+        __NR_pkey_free => memory::pkey_free(current, args),
+        __NR_mremap => memory::mremap(current, args),
+        __NR_brk => memory::brk(current, args),
+        __NR_madvise => memory::madvise(current, args),
+        __NR_mincore => memory::mincore(current, args),
+        __NR_msync => memory::msync(current, args),
+        __NR_mlock => memory::mlock(current, args),
+        __NR_mlock2 => memory::mlock2(current, args),
+        __NR_munlock => memory::munlock(current, args),
+        __NR_mlockall => memory::mlockall(current, args),
+        __NR_munlockall => memory::munlockall(current, args),
+        __NR_membarrier => memory::membarrier(current, args),
+        __NR_get_mempolicy => memory::get_mempolicy(current, args),
+        __NR_set_mempolicy => memory::set_mempolicy(current, args),
+        __NR_mbind => memory::mbind(current, args),
 
         // Opening and names: open.rs, link.rs, dir.rs, stat.rs, attributes.rs, xattr.rs, mount.rs
 

@@ -147,8 +147,12 @@ fn make(current: &mut Current, request: &CloneRequest, tid: i32) -> Result<(Curr
     }
 
     let mm = parent.mm()?;
-    let (mut context, mm) =
-        if shares_memory { (current.context.clone_thread()?, mm) } else { (current.context.fork()?, mm.fork()) };
+    let (mut context, mm) = if shares_memory {
+        (current.context.clone_thread()?, mm)
+    } else {
+        let (mm, context) = mm.fork(&mut *current.context)?;
+        (context, mm)
+    };
     let regs = context.regs_mut();
     regs.rax = 0;
     if request.stack != 0 {
