@@ -194,7 +194,7 @@ fn dontneed_clears_and_mincore_sees_it(platform: &dyn Platform) {
 
 fn advice_on_others_is_refused(platform: &dyn Platform) {
     let mut guest = Guest::new(platform, &[0xcc]);
-    // MADV_REMOVE, MADV_HWPOISON, MADV_SOFT_OFFLINE, MADV_DONTFORK and nonsense.
+    // MADV_REMOVE, MADV_HWPOISON, MADV_SOFT_OFFLINE and nonsense.
     for advice in [9, 100, 101, 0xffff_ffff] {
         assert_eq!(guest.context.advise(DATA, 0x1000, advice), Err(Errno::EINVAL), "advice {advice}");
     }

@@ -4,12 +4,17 @@
 
 pub mod channel_memory;
 pub mod clock;
+pub mod cpu;
 pub mod event;
 pub mod file;
 pub mod memory;
 pub mod metadata;
+pub mod process_memory;
+pub mod ptrace;
 pub mod random;
+pub mod template;
 pub mod unix;
+pub mod vdso;
 pub mod xattr;
 
 /// Turns an errno of `nix` into ours.
