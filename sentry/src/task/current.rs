@@ -133,6 +133,15 @@ impl Current {
         self.task.files()?.get(fd)
     }
 
+    /// Puts `description` at the lowest free descriptor: the result of the call that made it.
+    ///
+    /// # Errors
+    /// EMFILE
+    pub fn install(&self, description: Arc<FileDescription>, close_on_exec: bool) -> Result<i32, Errno> {
+        let limit = self.task.group.limits.lock().0[abi::uapi::general::RLIMIT_NOFILE as usize].cur;
+        self.task.files()?.insert(description, 0, limit, close_on_exec)
+    }
+
     /// Lets the guest run until the next event.
     ///
     /// # Errors

@@ -267,6 +267,9 @@ pub trait File: Any + Send + Sync {
         Err(Errno::EINVAL)
     }
 
+    /// Told of the status flags after `fcntl(F_SETFL)` changed them.
+    fn status_flags_changed(&self, _flags: OpenFlags) {}
+
     /// Called at each `close` of a descriptor (not only the last).
     fn flush(&self) {}
 
@@ -300,6 +303,8 @@ pub struct FileDescription {
     flags: AtomicU32,
     /// Unique in the sandbox, never reused: identifies the owner of record locks and epoll keys.
     pub id: u64,
+    /// Epoll instances that watch it and forget it when it goes.
+    pub watchers: super::epoll::Watchers,
 }
 
 impl FileDescription {
@@ -308,12 +313,14 @@ impl FileDescription {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         let kept =
             flags - (OpenFlags::CREAT | OpenFlags::EXCL | OpenFlags::NOCTTY | OpenFlags::TRUNC | OpenFlags::CLOEXEC);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Arc::new(FileDescription {
             file,
             location,
             position: Mutex::new(0),
             flags: AtomicU32::new(kept.bits()),
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id,
+            watchers: super::epoll::Watchers::new(id),
         })
     }
 
@@ -325,7 +332,9 @@ impl FileDescription {
     /// Replaces the status flags that may change.
     pub fn set_status_flags(&self, flags: OpenFlags) {
         let kept = self.flags() - OpenFlags::SETTABLE;
-        self.flags.store((kept | (flags & OpenFlags::SETTABLE)).bits(), Ordering::Relaxed);
+        let flags = kept | (flags & OpenFlags::SETTABLE);
+        self.flags.store(flags.bits(), Ordering::Relaxed);
+        self.file.status_flags_changed(flags);
     }
 
     /// Whether it is open for reading.

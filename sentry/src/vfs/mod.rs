@@ -4,8 +4,10 @@
 //! an *open file description* ([`FileDescription`]: position, status flags), which descriptors in an [`FdTable`] share.
 //! What system calls mean is in [`open`], [`names`], [`attributes`] and [`lock`]; file systems see only what passed their checks.
 
+pub mod anonymous;
 pub mod attributes;
 pub mod dentry;
+pub mod epoll;
 mod fd_table;
 mod file;
 mod inode;
@@ -16,6 +18,7 @@ pub mod names;
 pub mod notify;
 pub mod open;
 pub mod permission;
+pub mod pipe;
 pub mod special;
 pub mod walk;
 

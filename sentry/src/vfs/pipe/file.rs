@@ -1,0 +1,178 @@
+//! One open end of a pipe or FIFO.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use abi::uapi::ioctl::FIONREAD;
+
+use super::Pipe;
+use crate::kernel::wait_queue::{Readiness, WaitQueue};
+use crate::task::Current;
+use crate::vfs::{File, IoPosition, Metadata, OpenFlags};
+use crate::{Errno, SysResult};
+
+/// An open end. Dropping it closes the end.
+pub struct PipeFile {
+    pipe: Arc<Pipe>,
+    reads: bool,
+    writes: bool,
+    /// `O_DIRECT`: each write is a packet.
+    packets: AtomicBool,
+    /// Writers' opens at the time of a non-blocking open for reading without a writer: no hang-up is shown until one came.
+    writers_at_open: u64,
+}
+
+impl PipeFile {
+    /// Opens an end by the access mode of `flags`, and counts it in. `writers_at_open`: see the field; 0 for pipes.
+    pub(super) fn open(pipe: &Arc<Pipe>, flags: OpenFlags, writers_at_open: u64) -> PipeFile {
+        let file = PipeFile {
+            pipe: pipe.clone(),
+            reads: flags.reads(),
+            writes: flags.writes(),
+            packets: AtomicBool::new(flags.contains(OpenFlags::DIRECT)),
+            writers_at_open,
+        };
+        pipe.enter(file.reads, file.writes);
+        file
+    }
+
+    /// The pipe behind it.
+    pub fn pipe(&self) -> &Arc<Pipe> {
+        &self.pipe
+    }
+
+    /// Takes at most `max` bytes for a splice; what cannot be delivered goes back by [`PipeFile::put_back`].
+    ///
+    /// # Errors
+    /// EBADF at the writing end, EAGAIN when empty; no bytes at end of file.
+    pub fn take(&self, max: usize) -> Result<Vec<u8>, Errno> {
+        let max = max.min(self.pipe.capacity());
+        let mut data = vec![0; max];
+        let count = self.read_bytes(&mut data)?;
+        data.truncate(count);
+        Ok(data)
+    }
+
+    /// See [`PipeFile::take`].
+    pub fn put_back(&self, data: &[u8]) {
+        if !data.is_empty() {
+            self.pipe.state.lock().buffer.put_back(data);
+            self.pipe.queue.wake(Readiness::READABLE);
+        }
+    }
+
+    /// Copies at most `max` bytes without taking them (`tee`).
+    ///
+    /// # Errors
+    /// EBADF at the writing end, EAGAIN when empty; no bytes at end of file.
+    pub fn peek(&self, max: usize) -> Result<Vec<u8>, Errno> {
+        if !self.reads {
+            return Err(Errno::EBADF);
+        }
+        let state = self.pipe.state.lock();
+        if state.buffer.is_empty() && state.writers > 0 { Err(Errno::EAGAIN) } else { Ok(state.buffer.peek(max)) }
+    }
+
+    /// Writes for a splice or tee: like [`File::write`].
+    ///
+    /// # Errors
+    /// EBADF at the reading end, EAGAIN when full, EPIPE without a reader.
+    pub fn put(&self, data: &[u8]) -> Result<usize, Errno> {
+        if !self.writes {
+            return Err(Errno::EBADF);
+        }
+        if data.is_empty() {
+            return Ok(0);
+        }
+        let count = {
+            let mut state = self.pipe.state.lock();
+            if state.readers == 0 {
+                return Err(Errno::EPIPE);
+            }
+            state.buffer.write(data, self.packets.load(Ordering::Relaxed))
+        };
+        if count == 0 {
+            return Err(Errno::EAGAIN);
+        }
+        self.pipe.queue.wake(Readiness::READABLE);
+        Ok(count)
+    }
+
+    fn read_bytes(&self, buf: &mut [u8]) -> Result<usize, Errno> {
+        if !self.reads {
+            return Err(Errno::EBADF);
+        }
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let (count, was_full) = {
+            let mut state = self.pipe.state.lock();
+            if state.buffer.is_empty() {
+                return if state.writers == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
+            }
+            let was_full = state.buffer.is_full();
+            (state.buffer.read(buf), was_full && !state.buffer.is_full())
+        };
+        if was_full {
+            self.pipe.queue.wake(Readiness::WRITABLE);
+        }
+        Ok(count)
+    }
+}
+
+impl File for PipeFile {
+    fn read(&self, _at: IoPosition, buf: &mut [u8], _current: &Current) -> Result<usize, Errno> {
+        self.read_bytes(buf)
+    }
+
+    fn write(&self, _at: IoPosition, data: &[u8], _current: &Current) -> Result<usize, Errno> {
+        self.put(data)
+    }
+
+    fn readiness(&self) -> Readiness {
+        let state = self.pipe.state.lock();
+        let mut ready = Readiness::empty();
+        if self.reads {
+            ready.set(Readiness::READABLE, !state.buffer.is_empty());
+            ready.set(Readiness::HUP, state.writers == 0 && state.writer_opens != self.writers_at_open);
+        }
+        if self.writes {
+            ready.set(Readiness::WRITABLE, !state.buffer.is_full());
+            ready.set(Readiness::ERR, state.readers == 0);
+        }
+        ready
+    }
+
+    fn wait_queue(&self) -> Option<WaitQueue> {
+        Some(self.pipe.queue.clone())
+    }
+
+    fn status_flags_changed(&self, flags: OpenFlags) {
+        self.packets.store(flags.contains(OpenFlags::DIRECT), Ordering::Relaxed);
+    }
+
+    fn ioctl(&self, current: &mut Current, command: u32, argument: u64) -> SysResult {
+        match command {
+            FIONREAD => {
+                let len = self.pipe.state.lock().buffer.len();
+                current.return_object(argument, &i32::try_from(len).unwrap_or(i32::MAX))?;
+                Ok(0)
+            }
+            _ => Err(Errno::ENOTTY),
+        }
+    }
+
+    fn metadata(&self) -> Result<Metadata, Errno> {
+        Ok(self.pipe.metadata())
+    }
+
+    fn description(&self) -> String {
+        format!("pipe:[{}]", self.pipe.ino)
+    }
+}
+
+impl Drop for PipeFile {
+    fn drop(&mut self) {
+        self.pipe.leave(self.reads, self.writes);
+    }
+}
