@@ -1,7 +1,14 @@
 //! The system-call layer: one small file a call family (decode, call the object, encode) and the dispatch table.
 
 pub mod memory;
+mod epoll;
+mod eventfd;
+mod ioctl;
+mod pipe;
+pub mod poll;
+mod signalfd;
 mod table;
+mod timerfd;
 
 pub use table::dispatch;
 

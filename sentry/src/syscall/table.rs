@@ -4,6 +4,7 @@
 use abi::nr::*;
 
 use super::{Args, memory};
+use super::{Args, epoll, eventfd, ioctl, pipe, poll, signalfd, timerfd};
 use crate::task::Current;
 use crate::{Errno, SysResult};
 
@@ -56,8 +57,28 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
         // Descriptors: fd.rs
 
         // Pipes, events, waiting: pipe.rs, eventfd.rs, epoll.rs, poll.rs, timerfd.rs, signalfd.rs, inotify.rs
+        __NR_pipe => pipe::pipe(current, args),
+        __NR_pipe2 => pipe::pipe2(current, args),
+        __NR_poll => poll::poll(current, args).await,
+        __NR_ppoll => poll::ppoll(current, args).await,
+        __NR_select => poll::select(current, args).await,
+        __NR_pselect6 => poll::pselect6(current, args).await,
+        __NR_epoll_create => epoll::epoll_create(current, args),
+        __NR_epoll_create1 => epoll::epoll_create1(current, args),
+        __NR_epoll_ctl => epoll::epoll_ctl(current, args),
+        __NR_epoll_wait => epoll::epoll_wait(current, args).await,
+        __NR_epoll_pwait => epoll::epoll_pwait(current, args).await,
+        __NR_epoll_pwait2 => epoll::epoll_pwait2(current, args).await,
+        __NR_eventfd => eventfd::eventfd(current, args),
+        __NR_eventfd2 => eventfd::eventfd2(current, args),
+        __NR_timerfd_create => timerfd::timerfd_create(current, args),
+        __NR_timerfd_settime => timerfd::timerfd_settime(current, args),
+        __NR_timerfd_gettime => timerfd::timerfd_gettime(current, args),
+        __NR_signalfd => signalfd::signalfd(current, args),
+        __NR_signalfd4 => signalfd::signalfd4(current, args),
 
         // Terminals and other devices: ioctl.rs
+        __NR_ioctl => ioctl::ioctl(current, args),
         _ => Err(Errno::ENOSYS),
     }
 }

@@ -8,6 +8,7 @@ pub mod anonymous;
 pub mod attributes;
 pub mod dentry;
 pub mod epoll;
+pub mod eventfd;
 mod fd_table;
 mod file;
 mod inode;
@@ -19,7 +20,9 @@ pub mod notify;
 pub mod open;
 pub mod permission;
 pub mod pipe;
+pub mod signalfd;
 pub mod special;
+pub mod timerfd;
 pub mod walk;
 
 pub use dentry::Dentry;

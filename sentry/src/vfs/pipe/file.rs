@@ -14,7 +14,7 @@ use crate::{Errno, SysResult};
 /// An open end. Dropping it closes the end.
 pub struct PipeFile {
     pipe: Arc<Pipe>,
-    reads: bool,
+    pub(super) reads: bool,
     writes: bool,
     /// `O_DIRECT`: each write is a packet.
     packets: AtomicBool,
