@@ -1,9 +1,9 @@
 //! The system-call layer: one small file a call family (decode, call the object, encode) and the dispatch table.
 
-pub mod memory;
 mod epoll;
 mod eventfd;
 mod ioctl;
+pub mod memory;
 mod pipe;
 pub mod poll;
 mod signalfd;

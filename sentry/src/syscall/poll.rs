@@ -131,10 +131,8 @@ async fn wait_ready(current: &mut Current, polled: &mut [Polled], timeout: Timeo
     if ready > 0 || matches!(timeout, Timeout::Now) {
         return Ok(ready);
     }
-    let queues: Vec<(WaitQueue, Readiness)> = polled
-        .iter()
-        .filter_map(|p| Some((p.description.as_ref()?.file.wait_queue()?, p.interest)))
-        .collect();
+    let queues: Vec<(WaitQueue, Readiness)> =
+        polled.iter().filter_map(|p| Some((p.description.as_ref()?.file.wait_queue()?, p.interest))).collect();
     let queues: Vec<(&WaitQueue, Readiness)> = queues.iter().map(|(queue, interest)| (queue, *interest)).collect();
     let wait = |_: &mut Current| match look(polled) {
         0 => Err(Errno::EAGAIN),

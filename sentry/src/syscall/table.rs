@@ -3,8 +3,7 @@
 
 use abi::nr::*;
 
-use super::{Args, memory};
-use super::{Args, epoll, eventfd, ioctl, pipe, poll, signalfd, timerfd};
+use super::*;
 use crate::task::Current;
 use crate::{Errno, SysResult};
 

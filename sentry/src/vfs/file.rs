@@ -267,9 +267,6 @@ pub trait File: Any + Send + Sync {
         Err(Errno::EINVAL)
     }
 
-    /// Told of the status flags after `fcntl(F_SETFL)` changed them.
-    fn status_flags_changed(&self, _flags: OpenFlags) {}
-
     /// Called at each `close` of a descriptor (not only the last).
     fn flush(&self) {}
 
@@ -332,9 +329,7 @@ impl FileDescription {
     /// Replaces the status flags that may change.
     pub fn set_status_flags(&self, flags: OpenFlags) {
         let kept = self.flags() - OpenFlags::SETTABLE;
-        let flags = kept | (flags & OpenFlags::SETTABLE);
-        self.flags.store(flags.bits(), Ordering::Relaxed);
-        self.file.status_flags_changed(flags);
+        self.flags.store((kept | (flags & OpenFlags::SETTABLE)).bits(), Ordering::Relaxed);
     }
 
     /// Whether it is open for reading.

@@ -314,6 +314,11 @@ pub trait Inode: Any + Send + Sync {
         self.read_link().map(LinkTarget::Path)
     }
 
+    /// The place for the pipe of a FIFO, which is opened without asking [`Inode::open`].
+    fn fifo(&self) -> Option<&super::special::FifoSlot> {
+        None
+    }
+
     /// Opens it. `location` is the name by which it was found. Devices and FIFOs may answer EAGAIN to be asked again when
     /// [`Inode::open_queue`] is woken (a FIFO without a peer).
     ///

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::notify::{self, Events};
 use super::permission::{Access, is_owner_or_capable, may, may_create};
+use super::pipe::{self, Pipe};
 use super::walk::{Created, Origin, WalkFlags};
 use super::{
-    Dentry, File, FileDescription, FileType, Location, MountFlags, NodeKind, OpenFlags, SetAttributes, attributes, names,
+    Dentry, File, FileDescription, FileType, Location, MountFlags, NodeKind, OpenFlags, SetAttributes, attributes,
+    names,
 };
 use crate::Errno;
 use crate::kernel::wait_queue::Readiness;
@@ -169,8 +171,7 @@ pub async fn open_location(
     if !made {
         may_open(&location, &current.task.credentials(), how)?;
     }
-    let truncates =
-        how.flags.contains(OpenFlags::TRUNC) && !made && location.dentry.file_type() == FileType::Regular;
+    let truncates = how.flags.contains(OpenFlags::TRUNC) && !made && location.dentry.file_type() == FileType::Regular;
     if truncates {
         attributes::drop_privileges(&location, &current.task.credentials())?;
     }
@@ -184,6 +185,9 @@ pub async fn open_location(
 }
 
 async fn open_file(current: &mut Current, location: &Location, flags: OpenFlags) -> Result<Arc<dyn File>, Errno> {
+    if let Some(pipe) = location.inode().fifo().and_then(|slot| slot.get(|| Pipe::new((0, 0)))) {
+        return Ok(pipe::open_fifo(current, &pipe, flags).await?);
+    }
     let open = |current: &mut Current| location.inode().clone().open(location, flags, current);
     match open(current) {
         Err(Errno::EAGAIN) if !flags.contains(OpenFlags::NONBLOCK) => {}

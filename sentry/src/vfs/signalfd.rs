@@ -97,7 +97,9 @@ fn record(info: &SigInfo) -> [u8; RECORD] {
         put(48, field(8, 8)); // ptr
         return out;
     }
-    if from_kernel && [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGTRAP].into_iter().any(is) {
+    if from_kernel
+        && [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGTRAP].into_iter().any(is)
+    {
         put(72, field(0, 8)); // addr
         return out;
     }

@@ -43,8 +43,7 @@ impl Wake for QueueWaker {
 impl TimerFd {
     /// An open, disarmed timerfd on `clock` (`CLOCK_*`, checked by the caller).
     pub fn open(clock: u32, timers: &Arc<Timers>, flags: OpenFlags) -> Arc<FileDescription> {
-        let timerfd =
-            TimerFd { clock, timers: timers.clone(), queue: WaitQueue::new(), state: Mutex::default() };
+        let timerfd = TimerFd { clock, timers: timers.clone(), queue: WaitQueue::new(), state: Mutex::default() };
         FileDescription::new(Arc::new(timerfd), None, flags | OpenFlags::RDWR)
     }
 

@@ -21,7 +21,6 @@ pub(super) struct Shared {
 
 /// A watched description.
 pub(super) struct Entry {
-    pub fd: i32,
     pub description: Weak<FileDescription>,
     /// Whether it is on the ready list.
     pub queued: AtomicBool,
@@ -63,9 +62,8 @@ impl Shared {
 }
 
 impl Entry {
-    pub fn new(fd: i32, description: &Arc<FileDescription>, shared: &Arc<Shared>, event: EpollEvent) -> Arc<Entry> {
+    pub fn new(description: &Arc<FileDescription>, shared: &Arc<Shared>, event: EpollEvent) -> Arc<Entry> {
         Arc::new(Entry {
-            fd,
             description: Arc::downgrade(description),
             queued: AtomicBool::new(false),
             shared: Arc::downgrade(shared),

@@ -89,7 +89,7 @@ impl Epoll {
             Some(inner) => Some(nesting::check(self, inner)?),
             None => None,
         };
-        let entry = Entry::new(fd, description, &self.shared, event);
+        let entry = Entry::new(description, &self.shared, event);
         {
             let mut entries = self.entries.lock();
             if entries.contains_key(&key) {
@@ -112,8 +112,7 @@ impl Epoll {
         if event.events & EpollFlags::EXCLUSIVE.bits() != 0 {
             return Err(Errno::EINVAL);
         }
-        let entry =
-            self.entries.lock().get(&Key { description: description.id, fd }).cloned().ok_or(Errno::ENOENT)?;
+        let entry = self.entries.lock().get(&Key { description: description.id, fd }).cloned().ok_or(Errno::ENOENT)?;
         if entry.setting().events & EpollFlags::EXCLUSIVE.bits() != 0 {
             return Err(Errno::EINVAL);
         }

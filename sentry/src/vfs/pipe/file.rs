@@ -7,7 +7,7 @@ use abi::uapi::ioctl::FIONREAD;
 
 use super::Pipe;
 use crate::kernel::wait_queue::{Readiness, WaitQueue};
-use crate::task::Current;
+use crate::task::{Capability, Current};
 use crate::vfs::{File, IoPosition, Metadata, OpenFlags};
 use crate::{Errno, SysResult};
 
@@ -40,44 +40,31 @@ impl PipeFile {
     pub fn pipe(&self) -> &Arc<Pipe> {
         &self.pipe
     }
+}
 
-    /// Takes at most `max` bytes for a splice; what cannot be delivered goes back by [`PipeFile::put_back`].
-    ///
-    /// # Errors
-    /// EBADF at the writing end, EAGAIN when empty; no bytes at end of file.
-    pub fn take(&self, max: usize) -> Result<Vec<u8>, Errno> {
-        let max = max.min(self.pipe.capacity());
-        let mut data = vec![0; max];
-        let count = self.read_bytes(&mut data)?;
-        data.truncate(count);
-        Ok(data)
-    }
-
-    /// See [`PipeFile::take`].
-    pub fn put_back(&self, data: &[u8]) {
-        if !data.is_empty() {
-            self.pipe.state.lock().buffer.put_back(data);
-            self.pipe.queue.wake(Readiness::READABLE);
-        }
-    }
-
-    /// Copies at most `max` bytes without taking them (`tee`).
-    ///
-    /// # Errors
-    /// EBADF at the writing end, EAGAIN when empty; no bytes at end of file.
-    pub fn peek(&self, max: usize) -> Result<Vec<u8>, Errno> {
+impl File for PipeFile {
+    fn read(&self, _at: IoPosition, buf: &mut [u8], _current: &Current) -> Result<usize, Errno> {
         if !self.reads {
             return Err(Errno::EBADF);
         }
-        let state = self.pipe.state.lock();
-        if state.buffer.is_empty() && state.writers > 0 { Err(Errno::EAGAIN) } else { Ok(state.buffer.peek(max)) }
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let (count, has_room_now) = {
+            let mut state = self.pipe.state.lock();
+            if state.buffer.is_empty() {
+                return if state.writers == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
+            }
+            let was_full = state.buffer.is_full();
+            (state.buffer.read(buf), was_full && !state.buffer.is_full())
+        };
+        if has_room_now {
+            self.pipe.queue.wake(Readiness::WRITABLE);
+        }
+        Ok(count)
     }
 
-    /// Writes for a splice or tee: like [`File::write`].
-    ///
-    /// # Errors
-    /// EBADF at the reading end, EAGAIN when full, EPIPE without a reader.
-    pub fn put(&self, data: &[u8]) -> Result<usize, Errno> {
+    fn write(&self, _at: IoPosition, data: &[u8], _current: &Current) -> Result<usize, Errno> {
         if !self.writes {
             return Err(Errno::EBADF);
         }
@@ -98,37 +85,6 @@ impl PipeFile {
         Ok(count)
     }
 
-    fn read_bytes(&self, buf: &mut [u8]) -> Result<usize, Errno> {
-        if !self.reads {
-            return Err(Errno::EBADF);
-        }
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        let (count, was_full) = {
-            let mut state = self.pipe.state.lock();
-            if state.buffer.is_empty() {
-                return if state.writers == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
-            }
-            let was_full = state.buffer.is_full();
-            (state.buffer.read(buf), was_full && !state.buffer.is_full())
-        };
-        if was_full {
-            self.pipe.queue.wake(Readiness::WRITABLE);
-        }
-        Ok(count)
-    }
-}
-
-impl File for PipeFile {
-    fn read(&self, _at: IoPosition, buf: &mut [u8], _current: &Current) -> Result<usize, Errno> {
-        self.read_bytes(buf)
-    }
-
-    fn write(&self, _at: IoPosition, data: &[u8], _current: &Current) -> Result<usize, Errno> {
-        self.put(data)
-    }
-
     fn readiness(&self) -> Readiness {
         let state = self.pipe.state.lock();
         let mut ready = Readiness::empty();
@@ -147,8 +103,34 @@ impl File for PipeFile {
         Some(self.pipe.queue.clone())
     }
 
-    fn status_flags_changed(&self, flags: OpenFlags) {
+    fn writes_fully(&self) -> bool {
+        true
+    }
+
+    fn is_pipe(&self) -> bool {
+        true
+    }
+
+    fn peek(&self, buf: &mut [u8]) -> Result<usize, Errno> {
+        if !self.reads {
+            return Err(Errno::EINVAL);
+        }
+        let state = self.pipe.state.lock();
+        if state.buffer.is_empty() && state.writers > 0 { Err(Errno::EAGAIN) } else { Ok(state.buffer.peek(buf)) }
+    }
+
+    fn pipe_capacity(&self) -> Result<u32, Errno> {
+        Ok(self.pipe.capacity() as u32)
+    }
+
+    fn set_pipe_capacity(&self, capacity: u32, current: &Current) -> Result<u32, Errno> {
+        let may_exceed = current.task.credentials().has(Capability::SYS_RESOURCE);
+        self.pipe.set_capacity(capacity.into(), may_exceed).map(|size| size as u32)
+    }
+
+    fn set_flags(&self, flags: OpenFlags) -> Result<(), Errno> {
         self.packets.store(flags.contains(OpenFlags::DIRECT), Ordering::Relaxed);
+        Ok(())
     }
 
     fn ioctl(&self, current: &mut Current, command: u32, argument: u64) -> SysResult {

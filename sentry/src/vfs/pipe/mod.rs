@@ -90,8 +90,8 @@ impl Pipe {
     /// Changes the capacity (`F_SETPIPE_SZ`) to `bytes` rounded up to a power-of-two number of pages; gives the new one.
     ///
     /// # Errors
-    /// EINVAL for 0 or more than 2 GiB, EPERM above [`MAX_SIZE`], EBUSY when more is in the pipe.
-    pub fn set_capacity(&self, bytes: u64) -> Result<usize, Errno> {
+    /// EINVAL for 0 or more than 2 GiB, EPERM above [`MAX_SIZE`] unless `may_exceed`, EBUSY when more is in the pipe.
+    pub fn set_capacity(&self, bytes: u64, may_exceed: bool) -> Result<usize, Errno> {
         if bytes == 0 || bytes > 1 << 31 {
             return Err(Errno::EINVAL);
         }
@@ -99,7 +99,7 @@ impl Pipe {
         let slots = size as usize / PIPE_BUF;
         let grown = {
             let mut state = self.state.lock();
-            if slots > state.buffer.slots() && size > u64::from(MAX_SIZE.load(Ordering::Relaxed)) {
+            if slots > state.buffer.slots() && size > u64::from(MAX_SIZE.load(Ordering::Relaxed)) && !may_exceed {
                 return Err(Errno::EPERM);
             }
             let grown = slots > state.buffer.slots();
