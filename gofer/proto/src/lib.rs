@@ -30,4 +30,4 @@ pub use message::{
     Access, AttachInfo, Cursor, Entry, Found, Kinds, NewNode, NodeId, Owner, Reply, Request, SetAttr, SetTime, Statfs,
     SyncKind, Walked, decode, encode,
 };
-pub use name::{NAME_MAX, PATH_MAX, check_name, components, to_c_string};
+pub use name::{NAME_MAX, PATH_MAX, WALK_MAX, check_name, components, to_c_string};

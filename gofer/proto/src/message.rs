@@ -78,7 +78,7 @@ impl Access {
 /// Which kinds of file a call may open. Device nodes are in none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Kinds {
-    /// Regular files and directories; anything else is EACCES.
+    /// Regular files.
     Plain,
     /// FIFOs of the host as well (opened `O_NONBLOCK`).
     PlainOrFifo,

@@ -9,6 +9,9 @@ pub const NAME_MAX: usize = 255;
 /// Bytes of a path or a link's target at the most, without the NUL.
 pub const PATH_MAX: usize = 4095;
 
+/// Components of one `Walk` at the most, so that the answer fits.
+pub const WALK_MAX: usize = 256;
+
 /// Checks that `name` is one plain component.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ pub mod cpu;
 pub mod event;
 pub mod file;
 pub mod memory;
+pub mod limits;
 pub mod metadata;
 pub mod process_memory;
 pub mod ptrace;

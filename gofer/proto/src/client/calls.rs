@@ -8,7 +8,7 @@ use crate::message::{
     Access, AttachInfo, Cursor, Entry, Found, Kinds, NewNode, NodeId, Owner, Reply, Request, SetAttr, Statfs, SyncKind,
     Walked,
 };
-use crate::name::components;
+use crate::name::{WALK_MAX, components};
 use crate::validate;
 
 /// What a wrong kind of answer becomes.
@@ -48,11 +48,23 @@ impl Client {
     /// # Errors
     /// Those of the first component's directory; what stops it later is in the answer.
     pub fn walk(&self, dir: NodeId, path: &[u8]) -> Result<Walked, Errno> {
-        let count = components(path)?.len();
-        match self.call(&Request::Walk { dir, path })?.0 {
-            Reply::Walked(walked) => validate::walked(walked, count),
-            _ => Err(BROKEN),
+        let parts = components(path)?;
+        let (mut at, mut whole) = (dir, Walked { found: Vec::new(), stopped: None });
+        for batch in parts.chunks(WALK_MAX) {
+            let part = match self.call(&Request::Walk { dir: at, path: &batch.join(&b'/') })?.0 {
+                Reply::Walked(walked) => validate::walked(walked, batch.len())?,
+                _ => return Err(BROKEN),
+            };
+            let Some(last) = part.found.last() else { return Ok(Walked { stopped: part.stopped, ..whole }) };
+            at = last.node;
+            let is_over = part.stopped.is_some() || last.symlink.is_some();
+            whole.stopped = part.stopped;
+            whole.found.extend(part.found);
+            if is_over {
+                break;
+            }
         }
+        Ok(whole)
     }
 
     /// The next part of a directory, from `Cursor::default()` on. Every entry brings a node of its own.
@@ -86,7 +98,8 @@ impl Client {
         Ok(all)
     }
 
-    /// Opens a file (`O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY`). Directories open for reading only.
+    /// Opens a regular file (`O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY`). Directories are never opened: `..` leads
+    /// from a directory's descriptor around everything that is hidden.
     ///
     /// # Errors
     /// EROFS for writing on a read-only attach point, EISDIR, ELOOP for a symbolic link, ENXIO for sockets and devices,
