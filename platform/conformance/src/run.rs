@@ -12,6 +12,8 @@ pub const CASES: &[Case] = &[
     ("registers_survive_a_round_trip", registers_survive_a_round_trip),
     ("fs_base_is_applied_at_resume", fs_base_is_applied_at_resume),
     ("int80_is_a_32_bit_system_call", int80_is_a_32_bit_system_call),
+    ("a_base_that_only_the_processor_accepts_survives", a_base_that_only_the_processor_accepts_survives),
+    ("sysenter_does_not_reach_the_host", sysenter_does_not_reach_the_host),
     ("no_guest_system_call_reaches_the_host", no_guest_system_call_reaches_the_host),
     ("a_patched_call_site_brings_the_same_event", a_patched_call_site_brings_the_same_event),
     ("a_spinning_guest_can_be_interrupted", a_spinning_guest_can_be_interrupted),
@@ -91,6 +93,27 @@ fn int80_is_a_32_bit_system_call(platform: &dyn Platform) {
     assert_eq!(guest.run(), Event::Syscall32);
     let regs = guest.context.regs();
     assert_eq!((regs.rax, regs.rbx, regs.rcx, regs.rip), (20, 7, 8, CODE + 2));
+}
+
+fn a_base_that_only_the_processor_accepts_survives(platform: &dyn Platform) {
+    // wrfsbase rdi; syscall; rdfsbase rsi; syscall
+    let mut guest = Guest::new(platform, &[0xf3, 0x48, 0x0f, 0xae, 0xd7, 0x0f, 0x05, 0xf3, 0x48, 0x0f, 0xae, 0xc6, 0x0f, 0x05]);
+    guest.context.regs_mut().rdi = 0xffff_8880_0000_0000;
+    if let Event::Fault(_) = guest.run() {
+        print!("no FSGSBASE here, ");
+        return;
+    }
+    assert_eq!(guest.run(), Event::Syscall);
+    assert_eq!(guest.context.regs().rsi, 0xffff_8880_0000_0000);
+}
+
+fn sysenter_does_not_reach_the_host(platform: &dyn Platform) {
+    let mut guest = Guest::new(platform, &[0x0f, 0x34]);
+    // exit_group of i386; AMD does not know the instruction here.
+    guest.context.regs_mut().rax = 252;
+    guest.context.regs_mut().rbp = DATA;
+    let event = guest.run();
+    assert!(matches!(event, Event::Syscall32 | Event::Fault(_)), "{event:?}");
 }
 
 fn no_guest_system_call_reaches_the_host(platform: &dyn Platform) {

@@ -62,6 +62,7 @@ pub enum Resume {
     Execute,
 }
 
+const NT_PRSTATUS: usize = 1;
 const NT_X86_XSTATE: usize = 0x202;
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 
@@ -99,12 +100,22 @@ pub fn registers(tid: i32) -> Result<UserRegs, Errno> {
     Ok(regs)
 }
 
-/// Sets the integer registers.
+/// Sets the integer registers without the bases of FS and GS and the data segments: a guest may have given itself a base
+/// (with `wrfsbase`) that the kernel does not take from a tracer.
+pub fn set_registers(tid: i32, regs: &UserRegs) -> Result<(), Errno> {
+    let iov_base = (&raw const *regs).cast_mut().cast();
+    let mut iov = libc::iovec { iov_base, iov_len: std::mem::offset_of!(UserRegs, fs_base) };
+    request(libc::PTRACE_SETREGSET, tid, NT_PRSTATUS, &raw mut iov as usize).map(drop)
+}
+
+/// Sets the bases of FS and GS.
 ///
 /// # Errors
-/// EIO for a segment or a base that the kernel refuses; some registers may have been set then.
-pub fn set_registers(tid: i32, regs: &UserRegs) -> Result<(), Errno> {
-    request(libc::PTRACE_SETREGS, tid, 0, &raw const *regs as usize).map(drop)
+/// EIO for one outside user space.
+pub fn set_bases(tid: i32, fs_base: u64, gs_base: u64) -> Result<(), Errno> {
+    let at = |field| std::mem::offset_of!(libc::user, regs) + field;
+    request(libc::PTRACE_POKEUSER, tid, at(std::mem::offset_of!(UserRegs, fs_base)), fs_base as usize)?;
+    request(libc::PTRACE_POKEUSER, tid, at(std::mem::offset_of!(UserRegs, gs_base)), gs_base as usize).map(drop)
 }
 
 /// Reads the extended state in the processor's standard `xsave` form; returns its length.

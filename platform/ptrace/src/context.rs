@@ -42,7 +42,10 @@ pub struct Traced {
 impl Traced {
     /// Traces the first thread of a process.
     pub fn of_process(shared: &Arc<Shared>, pid: i32) -> Result<Traced, Errno> {
-        let link = Link::prepare(shared)?;
+        let link = Link::prepare(shared).inspect_err(|_| {
+            let _ = host::ptrace::kill(pid);
+            host::ptrace::reap(pid);
+        })?;
         let space = Space::new(shared.clone(), pid);
         link.attach(space.clone(), pid)?;
         Ok(Traced { shared: shared.clone(), space, link, regs: Regs { rflags: 0x202, ..Regs::default() } })
@@ -85,9 +88,13 @@ impl Traced {
     fn clone_with(&self, flags: u32) -> Result<Box<dyn Context>, Errno> {
         let link = Link::prepare(&self.shared)?;
         let call = Call { rax: u64::from(nr::__NR_clone), args: [u64::from(flags), 0, 0, 0, 0, 0] };
-        let tid = match self.link.ask(Command::Inject(Entry::Clone, call)) {
-            Some(Reply::Value(value)) => Errno::from_return(value as i64),
-            _ => Err(Errno::EAGAIN),
+        let is_copy = flags & nr::CLONE_VM == 0;
+        let tid = {
+            let _no_file_in_transit = is_copy.then(|| self.shared.channel.lock());
+            match self.link.ask(Command::Inject(Entry::Clone, call)) {
+                Some(Reply::Value(value)) => Errno::from_return(value as i64),
+                _ => Err(Errno::EAGAIN),
+            }
         };
         let tid = match tid.map(i32::try_from) {
             Ok(Ok(tid)) => tid,
@@ -96,11 +103,11 @@ impl Traced {
                 return Err(other.err().unwrap_or(Errno::EAGAIN));
             }
         };
-        let space = if flags & nr::CLONE_VM != 0 {
+        let space = if is_copy {
+            Space::new(self.shared.clone(), tid)
+        } else {
             self.space.add_thread(tid);
             self.space.clone()
-        } else {
-            Space::new(self.shared.clone(), tid)
         };
         link.attach(space.clone(), tid)?;
         Ok(Box::new(Traced { shared: self.shared.clone(), space, link, regs: self.regs }))

@@ -23,6 +23,12 @@
 //! - for the tracer threads: `clone3`/`clone`, `mmap munmap mprotect madvise futex set_robust_list rseq sigaltstack
 //!   rt_sigprocmask sched_getaffinity gettid prctl exit`.
 //!
+//! `clone3` and `futex` come from the threads, so a filter must be in force on them too: install it with TSYNC, or before.
+//!
+//! # Known differences from hardware
+//! A guest that jumps to 32-bit code keeps that code segment through its stops, and a signal handler entered from there too
+//! ([`platform::Regs`] has no `cs`). The vsyscall page answers natively. Fault details: see [`fault`].
+//!
 //! Tracing a child needs no capability under Yama's `ptrace_scope` 0 and 1; under 2 and 3 [`Platform::spawn`] fails with EPERM.
 //!
 //! # Locks
@@ -63,12 +69,15 @@ struct Shared {
     code: u64,
     /// [`Layout::max`]
     max: u64,
-    /// Held while a stub receives a file, and while anyone uses a scratch page.
+    /// Held while a stub has a file, and while anyone uses a scratch page. Forks take it, or the copy of the process would
+    /// keep the file of another thread's mapping.
     channel: Mutex<Channel>,
     xstate: OnceLock<Format>,
     ready: Ready,
     running: AtomicUsize,
     next_space: AtomicU64,
+    /// Set before the spaces are killed, tested after a space was added: none slips through.
+    is_shut_down: AtomicBool,
     spaces: Mutex<HashMap<u64, Weak<Space>>>,
 }
 
@@ -104,7 +113,6 @@ enum Origin {
 pub struct Ptrace {
     shared: Arc<Shared>,
     origin: Mutex<Origin>,
-    is_shut_down: AtomicBool,
     layout: Layout,
     vdso: Option<Vdso>,
     cpu: ExtendedState,
@@ -127,6 +135,7 @@ impl Ptrace {
             ready: Ready::default(),
             running: AtomicUsize::new(0),
             next_space: AtomicU64::new(1),
+            is_shut_down: AtomicBool::new(false),
             spaces: Mutex::default(),
         });
         let layout = Layout {
@@ -138,12 +147,14 @@ impl Ptrace {
             xstate_size: cpu.len + size_of::<u32>(),
         };
         let origin = Mutex::new(Origin::Raw(pid));
-        Ok(Arc::new(Ptrace { shared, origin, is_shut_down: AtomicBool::new(false), layout, vdso, cpu }))
+        Ok(Arc::new(Ptrace { shared, origin, layout, vdso, cpu }))
     }
 
     /// Traces the template and takes from it what it still has of the sentry.
     fn empty_template(&self, pid: i32) -> Result<Traced, Errno> {
         let template = Traced::of_process(&self.shared, pid)?;
+        // The signal was for the time before it was traced, and goes off when the *thread* that has forked it ends.
+        template.call(nr::__NR_prctl, [u64::from(abi::uapi::prctl::PR_SET_PDEATHSIG), 0, 0, 0, 0, 0])?;
         // Or the host would store to the registered place in what is unmapped next.
         let rseq = template.rseq()?;
         if rseq.addr != 0 {
@@ -217,7 +228,7 @@ impl Platform for Ptrace {
     }
 
     fn shutdown(&self) {
-        self.is_shut_down.store(true, Ordering::SeqCst);
+        self.shared.is_shut_down.store(true, Ordering::SeqCst);
         let origin = std::mem::replace(&mut *self.origin.lock(), Origin::Gone(Error::Gone));
         if let Origin::Raw(pid) = origin {
             let _ = host::ptrace::kill(pid);

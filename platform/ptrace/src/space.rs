@@ -24,6 +24,9 @@ impl Space {
         let id = shared.next_space.fetch_add(1, Ordering::Relaxed);
         let space = Arc::new(Space { shared, id, tgid, threads: RwLock::new(vec![tgid]) });
         space.shared.spaces.lock().insert(id, Arc::downgrade(&space));
+        if space.shared.is_shut_down.load(Ordering::SeqCst) {
+            space.kill();
+        }
         space
     }
 

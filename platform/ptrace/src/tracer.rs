@@ -371,12 +371,14 @@ impl Tracer<'_> {
         if self.link.interrupt.swap(false, Ordering::SeqCst) {
             return Ok((regs, Event::Interrupted));
         }
-        to_user(&regs, &mut self.regs);
-        if let Err(error) = gone(host::ptrace::set_registers(self.tid, &self.regs))? {
-            // The sentry lets no base through that the host refuses.
-            tracing::error!(%error, ?regs, "registers were refused");
-            return Err(Gone);
+        if (regs.fs_base, regs.gs_base) != (self.regs.fs_base, self.regs.gs_base)
+            && let Err(error) = gone(host::ptrace::set_bases(self.tid, regs.fs_base, regs.gs_base))?
+        {
+            // The sentry lets no base through that the host refuses; so the guest keeps the ones it has.
+            tracing::warn!(%error, regs.fs_base, regs.gs_base, "segment bases were refused");
         }
+        to_user(&regs, &mut self.regs);
+        gone(host::ptrace::set_registers(self.tid, &self.regs))?.map_err(|_| Gone)?;
         loop {
             host::ptrace::resume(self.tid, Resume::Emulate).map_err(|_| Gone)?;
             let stop = host::ptrace::wait(self.tid);
