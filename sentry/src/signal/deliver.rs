@@ -44,9 +44,8 @@ pub fn deliver(current: &mut Current) -> Delivery {
             return Delivery::Stop(signal);
         }
         let mask = task.signals.lock().mask;
-        let Some(mut info) = take_next(&task, mask) else { break };
+        let Some(info) = take_next(&task, mask) else { break };
         let Some(signal) = Signal::new(info.signo as u64) else { continue };
-        crate::time::posix_timer::on_dequeue(&task, &mut info);
         let action = take_action(current, signal);
         match action.handler {
             SIG_IGN => {}

@@ -20,8 +20,8 @@ pub use frame::sigreturn;
 pub use mask::{end_temporary_mask, set_mask, set_temporary_mask};
 pub use queue::Pending;
 pub use send::{
-    force_signal, may_signal, send_to_group, send_to_group_from_outside, send_to_pgrp, send_to_task, try_send_to_group,
-    try_send_to_task,
+    discard, force_signal, may_signal, send_to_group, send_to_group_from_outside, send_to_pgrp, send_to_task,
+    try_send_to_group, try_send_to_task,
 };
 pub use stop::{continue_queue, is_stopped, task_stopped};
 
@@ -174,16 +174,19 @@ pub fn dequeue(task: &Task, set: SigSet) -> Option<SigInfo> {
 
 /// Takes the next signal that is not in `blocked`: from the task's own queue first.
 fn take_next(task: &Task, blocked: SigSet) -> Option<SigInfo> {
-    let mut group = task.group.signals.lock();
-    let mut own = task.signals.lock();
-    if let Some(signal) = own.pending.next_synchronous(blocked) {
-        return own.pending.take(signal);
+    let mut info = {
+        let mut group = task.group.signals.lock();
+        let mut own = task.signals.lock();
+        let own = &mut own.pending;
+        match own.next_synchronous(blocked).or_else(|| own.next(blocked)) {
+            Some(signal) => own.take(signal),
+            None => group.pending.next(blocked).and_then(|signal| group.pending.take(signal)),
+        }
+    }?;
+    if info.code == SigInfo::SI_TIMER {
+        crate::time::posix_timer::on_dequeue(task, &mut info);
     }
-    if let Some(signal) = own.pending.next(blocked) {
-        return own.pending.take(signal);
-    }
-    let signal = group.pending.next(blocked)?;
-    group.pending.take(signal)
+    Some(info)
 }
 
 /// The task exits and takes no more signals: others of its process take what it would have taken, and a group stop no longer

@@ -111,12 +111,9 @@ fn send(group: &Arc<ThreadGroup>, target: Option<&Arc<Task>>, info: &SigInfo, fr
             to_notify.extend(family.threads.iter().filter(stopped).cloned());
         }
         let probe = target.or(family.threads.first());
-        let (mask, awaited) = probe.map_or((SigSet::EMPTY, SigSet::EMPTY), |task| {
-            let own = task.signals.lock();
-            (own.mask, own.awaited)
-        });
+        let mask = probe.map_or(SigSet::EMPTY, |task| task.signals.lock().mask);
         arrivals = shared.arrivals.clone();
-        if !shared.drops(signal, mask.or(awaited), from_outside) {
+        if !shared.drops(signal, mask, from_outside) {
             queue(&mut shared, target, signal, info, limit)?;
             match target {
                 Some(task) => {
@@ -134,6 +131,12 @@ fn send(group: &Arc<ThreadGroup>, target: Option<&Arc<Task>>, info: &SigInfo, fr
         exit::report_continued(&thread);
     }
     Ok(())
+}
+
+/// Throws away pending signals of a process (they are ignored from now on).
+pub fn discard(group: &ThreadGroup, set: SigSet) {
+    let family = group.family.lock();
+    flush(&family, &mut group.signals.lock(), set);
 }
 
 fn flush(family: &Family, shared: &mut GroupSignals, set: SigSet) {

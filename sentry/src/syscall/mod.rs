@@ -7,6 +7,7 @@ pub mod memory;
 mod pipe;
 pub mod poll;
 mod signalfd;
+pub mod signal;
 mod table;
 mod timerfd;
 

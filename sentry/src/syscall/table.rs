@@ -4,17 +4,32 @@
 use abi::nr::*;
 
 use super::*;
+use super::{Args, memory};
+use super::{Args, signal};
 use crate::task::Current;
 use crate::{Errno, SysResult};
 
 /// Serves one system call. A call that is not in the table is ENOSYS, counted.
 pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResult {
     let Ok(number) = u32::try_from(number) else { return Err(Errno::ENOSYS) };
-    let _ = (&current, args);
     match number {
         // Processes and threads: process.rs
 
         // Signals: signal.rs
+        __NR_rt_sigaction => signal::rt_sigaction(current, args),
+        __NR_rt_sigprocmask => signal::rt_sigprocmask(current, args),
+        __NR_rt_sigreturn => signal::rt_sigreturn(current, args),
+        __NR_rt_sigpending => signal::rt_sigpending(current, args),
+        __NR_rt_sigsuspend => signal::rt_sigsuspend(current, args).await,
+        __NR_rt_sigtimedwait => signal::rt_sigtimedwait(current, args).await,
+        __NR_rt_sigqueueinfo => signal::rt_sigqueueinfo(current, args),
+        __NR_rt_tgsigqueueinfo => signal::rt_tgsigqueueinfo(current, args),
+        __NR_sigaltstack => signal::sigaltstack(current, args),
+        __NR_kill => signal::kill(current, args),
+        __NR_tkill => signal::tkill(current, args),
+        __NR_tgkill => signal::tgkill(current, args),
+        __NR_pidfd_send_signal => signal::pidfd_send_signal(current, args),
+        __NR_pause => signal::pause(current, args).await,
 
         // Futexes: futex.rs
 
