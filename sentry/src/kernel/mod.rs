@@ -26,6 +26,8 @@ pub struct Kernel {
     pub blocking: blocking::Pool,
     /// Tasks, thread groups, process groups and sessions by number.
     pub pids: PidTable,
+    /// Who waits on which futex.
+    pub futexes: crate::task::futex::Table,
     /// Most tasks at a time (`--pids`); `None` for no limit but the numbers.
     pub max_tasks: Option<usize>,
     outcome: Outcome,

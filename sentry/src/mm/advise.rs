@@ -177,7 +177,9 @@ fn check(part: &Vma, advice: u32) -> Result<(), Errno> {
         uapi::MADV_FREE | uapi::MADV_WIPEONFORK => !anonymous,
         uapi::MADV_KEEPONFORK => part.flags.contains(VmaFlags::DROPPABLE),
         uapi::MADV_DONTNEED | uapi::MADV_COLD | uapi::MADV_PAGEOUT => locked || fixed,
-        uapi::MADV_DONTNEED_LOCKED | uapi::MADV_GUARD_INSTALL => fixed || (locked && advice == uapi::MADV_GUARD_INSTALL),
+        uapi::MADV_DONTNEED_LOCKED | uapi::MADV_GUARD_INSTALL => {
+            fixed || (locked && advice == uapi::MADV_GUARD_INSTALL)
+        }
         uapi::MADV_DOFORK | uapi::MADV_DODUMP => fixed,
         uapi::MADV_REMOVE => locked || part.sharing != Sharing::Shared,
         _ => false,

@@ -124,6 +124,7 @@ impl State {
     }
 
     fn would_split(&self, start: u64, end: u64) -> bool {
-        self.list.find(start).is_some_and(|vma| vma.start < start) || self.list.find(end).is_some_and(|vma| vma.start < end)
+        self.list.find(start).is_some_and(|vma| vma.start < start)
+            || self.list.find(end).is_some_and(|vma| vma.start < end)
     }
 }

@@ -157,11 +157,7 @@ impl VmaList {
     /// The highest free range of `len` bytes within `bounds` whose start is a multiple of `align`.
     pub fn find_gap_down(&mut self, len: u64, align: u64, bounds: Range<u64>) -> Option<u64> {
         let resume = self.search.top == bounds.end && len > self.search.hole && align == abi::PAGE_SIZE;
-        let mut search = if resume {
-            self.search
-        } else {
-            Search { from: bounds.end, hole: 0, top: bounds.end }
-        };
+        let mut search = if resume { self.search } else { Search { from: bounds.end, hole: 0, top: bounds.end } };
         let mut end = search.from.min(bounds.end);
         let found = loop {
             let floor = self.occupied_below(end).unwrap_or(0);

@@ -33,7 +33,14 @@ impl MemoryMap {
     ///
     /// # Errors
     /// EINVAL, EPERM, ENOMEM as `man 2 mlock`.
-    pub fn lock(&self, context: &mut dyn Context, limits: &MapLimits, addr: u64, len: u64, flags: u32) -> Result<(), Errno> {
+    pub fn lock(
+        &self,
+        context: &mut dyn Context,
+        limits: &MapLimits,
+        addr: u64,
+        len: u64,
+        flags: u32,
+    ) -> Result<(), Errno> {
         if flags & !MLOCK_ONFAULT != 0 {
             return Err(Errno::EINVAL);
         }
@@ -59,8 +66,11 @@ impl MemoryMap {
             vma.flags |= new;
         });
         if flags & MLOCK_ONFAULT == 0 {
-            let parts: Vec<_> =
-                state.list.overlapping(range.start..end).map(|vma| (vma.start.max(range.start), vma.end.min(end), vma.prot)).collect();
+            let parts: Vec<_> = state
+                .list
+                .overlapping(range.start..end)
+                .map(|vma| (vma.start.max(range.start), vma.end.min(end), vma.prot))
+                .collect();
             for (start, end, prot) in parts {
                 if prot.bits() == 0 {
                     return Err(Errno::ENOMEM);

@@ -110,7 +110,9 @@ impl MemoryMap {
         let in_place = !keep_old
             && len > 0
             && end == vma.end
-            && end.checked_add(grown).is_some_and(|new_end| new_end <= self.layout.max && state.list.is_free(end..new_end));
+            && end
+                .checked_add(grown)
+                .is_some_and(|new_end| new_end <= self.layout.max && state.list.is_free(end..new_end));
         if in_place {
             state.extend(context, &vma, grown)?;
             return Ok(addr);

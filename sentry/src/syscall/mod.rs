@@ -3,6 +3,7 @@
 mod epoll;
 mod eventfd;
 mod ioctl;
+pub mod futex;
 pub mod memory;
 mod pipe;
 pub mod poll;

@@ -4,8 +4,9 @@
 use abi::nr::*;
 
 use super::*;
+use super::futex;
+use super::signal;
 use super::{Args, memory};
-use super::{Args, signal};
 use crate::task::Current;
 use crate::{Errno, SysResult};
 
@@ -32,6 +33,13 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
         __NR_pause => signal::pause(current, args).await,
 
         // Futexes: futex.rs
+        __NR_futex => futex::futex(current, args).await,
+        __NR_futex_waitv => futex::futex_waitv(current, args).await,
+        __NR_futex_wait => futex::futex_wait(current, args).await,
+        __NR_futex_wake => futex::futex_wake(current, args),
+        __NR_futex_requeue => futex::futex_requeue(current, args),
+        __NR_set_robust_list => futex::set_robust_list(current, args),
+        __NR_get_robust_list => futex::get_robust_list(current, args),
 
         // Clocks, timers, sleeping: time.rs
 

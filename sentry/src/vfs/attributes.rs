@@ -127,8 +127,7 @@ pub fn set_times(
         NewTime::Now => Some(now),
         NewTime::At(at) => Some(at),
     };
-    let change =
-        SetAttributes { accessed: resolve(accessed), modified: resolve(modified), ..SetAttributes::default() };
+    let change = SetAttributes { accessed: resolve(accessed), modified: resolve(modified), ..SetAttributes::default() };
     apply(location, &change, Events::ATTRIB)
 }
 

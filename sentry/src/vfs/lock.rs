@@ -138,9 +138,8 @@ impl LockTable {
                 return Ok(());
             }
             locks.flocks.retain(|(owner, _)| *owner != id);
-            let free = |kind| {
-                locks.flocks.iter().all(|(_, held)| *held == LockKind::Shared && kind == LockKind::Shared)
-            };
+            let free =
+                |kind| locks.flocks.iter().all(|(_, held)| *held == LockKind::Shared && kind == LockKind::Shared);
             let taken = match kind {
                 None => Ok(()),
                 Some(kind) if free(kind) => {

@@ -235,8 +235,7 @@ impl Origin<'_> {
                             if flags.contains(WalkFlags::NO_MAGICLINKS) {
                                 return Err(Errno::ELOOP);
                             }
-                            if confined
-                                || flags.contains(WalkFlags::NO_XDEV) && !Arc::ptr_eq(&target.mount, &at.mount)
+                            if confined || flags.contains(WalkFlags::NO_XDEV) && !Arc::ptr_eq(&target.mount, &at.mount)
                             {
                                 return Err(Errno::EXDEV);
                             }
