@@ -1,4 +1,4 @@
-//! What the processor says about its extended state (`CPUID` leaf 0xd).
+//! What the processor says about itself: extended state (`CPUID` leaf 0xd), capabilities for the auxiliary vector.
 
 use core::arch::x86_64::__cpuid_count;
 
@@ -37,4 +37,19 @@ pub fn extended_state() -> ExtendedState {
         }
     }
     state
+}
+
+/// `AT_HWCAP`: the features of CPUID leaf 1, EDX.
+pub fn hwcap() -> u64 {
+    auxiliary(libc::AT_HWCAP)
+}
+
+/// `AT_HWCAP2`: features that a kernel enables.
+pub fn hwcap2() -> u64 {
+    auxiliary(libc::AT_HWCAP2)
+}
+
+fn auxiliary(key: libc::c_ulong) -> u64 {
+    // SAFETY: the function only looks a number up.
+    unsafe { libc::getauxval(key) }
 }

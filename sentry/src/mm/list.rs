@@ -285,3 +285,138 @@ impl VmaList {
 fn guarded_start(vma: &Vma) -> u64 {
     if vma.flags.contains(VmaFlags::GROWS_DOWN) { vma.start.saturating_sub(STACK_GUARD) } else { vma.start }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use platform::Prot;
+
+    use super::super::Source;
+    use super::*;
+
+    /// A small deterministic generator (xorshift), so that a failure can be repeated.
+    pub(crate) struct Random(pub u64);
+
+    impl Random {
+        pub(crate) fn below(&mut self, limit: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % limit
+        }
+    }
+
+    const PAGE: u64 = abi::PAGE_SIZE;
+    const PAGES: usize = 256;
+
+    fn vma(start: u64, end: u64, prot: Prot) -> Vma {
+        Vma::anonymous(start * PAGE, end * PAGE, prot, Source::Anonymous)
+    }
+
+    fn as_pages(list: &VmaList) -> Vec<Option<Prot>> {
+        let mut pages = vec![None; PAGES];
+        for vma in list.iter() {
+            pages[(vma.start / PAGE) as usize..(vma.end / PAGE) as usize].fill(Some(vma.prot));
+        }
+        pages
+    }
+
+    fn check(list: &VmaList, model: &[Option<Prot>]) {
+        assert_eq!(as_pages(list), model);
+        let runs = model.chunk_by(|a, b| a == b).filter(|run| run[0].is_some()).count();
+        assert_eq!(list.count(), runs, "equal neighbours are merged");
+        assert_eq!(list.total(), model.iter().flatten().count() as u64 * PAGE);
+        assert_eq!(list.data(), model.iter().flatten().filter(|prot| prot.write).count() as u64 * PAGE);
+        let all: Vec<_> = list.iter().collect();
+        assert!(all.windows(2).all(|pair| pair[0].end <= pair[1].start));
+    }
+
+    /// The highest run of `len` free pages below `top`.
+    fn model_gap_down(model: &[Option<Prot>], len: usize, align: usize, bounds: Range<usize>) -> Option<u64> {
+        let fits = |start: &usize| start % align == 0 && model[*start..*start + len].iter().all(Option::is_none);
+        (bounds.start..=bounds.end.checked_sub(len)?).rev().find(fits).map(|start| start as u64 * PAGE)
+    }
+
+    fn model_gap_up(model: &[Option<Prot>], len: usize, bounds: Range<usize>) -> Option<u64> {
+        let fits = |start: &usize| model[*start..*start + len].iter().all(Option::is_none);
+        (bounds.start..=bounds.end.checked_sub(len)?).find(fits).map(|start| start as u64 * PAGE)
+    }
+
+    #[test]
+    fn the_list_agrees_with_an_array_of_pages() {
+        let prots = [Prot::NONE, Prot::READ, Prot::READ_WRITE];
+        for seed in 1..200 {
+            let mut random = Random(seed * 7919);
+            let mut list = VmaList::default();
+            let mut model = vec![None; PAGES];
+            for _ in 0..200 {
+                let start = random.below(PAGES as u64 - 1);
+                let end = start + 1 + random.below((PAGES as u64 - start).min(40));
+                let end = end.min(PAGES as u64);
+                let prot = prots[random.below(3) as usize];
+                let pages = start as usize..end as usize;
+                match random.below(6) {
+                    0 | 1 => {
+                        list.insert(vma(start, end, prot));
+                        model[pages].fill(Some(prot));
+                    }
+                    2 => {
+                        let removed = list.remove(start * PAGE..end * PAGE);
+                        let bytes: u64 = removed.iter().map(Vma::len).sum();
+                        assert_eq!(bytes, model[pages.clone()].iter().flatten().count() as u64 * PAGE);
+                        model[pages].fill(None);
+                    }
+                    3 => {
+                        list.update(start * PAGE..end * PAGE, |vma| vma.prot = prot);
+                        model[pages].iter_mut().flatten().for_each(|page| *page = prot);
+                    }
+                    4 => {
+                        let len = 1 + random.below(20) as usize;
+                        let align = if random.below(4) == 0 { 8 } else { 1 };
+                        let bounds = 4..PAGES - 4;
+                        let byte_bounds = bounds.start as u64 * PAGE..bounds.end as u64 * PAGE;
+                        let found = list.find_gap_down(len as u64 * PAGE, align as u64 * PAGE, byte_bounds.clone());
+                        assert_eq!(found, model_gap_down(&model, len, align, bounds.clone()));
+                        let found = list.find_gap_up(len as u64 * PAGE, byte_bounds);
+                        assert_eq!(found, model_gap_up(&model, len, bounds));
+                    }
+                    _ => {
+                        let addr = start * PAGE + random.below(PAGE);
+                        assert_eq!(list.find(addr).map(|vma| vma.prot), model[start as usize]);
+                        let free = model[pages.clone()].iter().all(Option::is_none);
+                        assert_eq!(list.is_free(start * PAGE..end * PAGE), free);
+                        let run = model[pages.clone()].iter().take_while(|page| page.is_some()).count() as u64;
+                        assert_eq!(list.mapped_until(start * PAGE, end * PAGE), (start + run) * PAGE);
+                        let mapped = model[pages].iter().flatten().count() as u64 * PAGE;
+                        assert_eq!(list.bytes_in(start * PAGE..end * PAGE), mapped);
+                    }
+                }
+                check(&list, &model);
+            }
+        }
+    }
+
+    #[test]
+    fn a_reservation_keeps_addresses_free_until_the_page_before_it_goes() {
+        let mut list = VmaList::default();
+        let bounds = 0..100 * PAGE;
+        list.insert(vma(50, 60, Prot::READ));
+        list.reserve(60 * PAGE..100 * PAGE);
+        assert_eq!(list.find_gap_down(PAGE, PAGE, bounds.clone()), Some(49 * PAGE));
+        list.insert(vma(55, 60, Prot::READ_WRITE));
+        assert_eq!(list.find_gap_down(PAGE, PAGE, bounds.clone()), Some(49 * PAGE));
+        list.remove(50 * PAGE..55 * PAGE);
+        assert_eq!(list.find_gap_down(PAGE, PAGE, bounds.clone()), Some(54 * PAGE));
+        list.remove(58 * PAGE..60 * PAGE);
+        assert_eq!(list.find_gap_down(PAGE, PAGE, bounds), Some(99 * PAGE));
+    }
+
+    #[test]
+    fn nothing_is_placed_right_below_a_mapping_that_grows_down() {
+        let mut list = VmaList::default();
+        let mut stack = vma(1000, 1010, Prot::READ_WRITE);
+        stack.flags = VmaFlags::GROWS_DOWN;
+        list.insert(stack);
+        let found = list.find_gap_down(PAGE, PAGE, 0..1010 * PAGE).unwrap();
+        assert_eq!(found, 1000 * PAGE - STACK_GUARD - PAGE);
+    }
+}

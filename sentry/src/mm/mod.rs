@@ -145,6 +145,11 @@ impl MemoryMap {
         MemoryMap { id: next_id(), layout: bounds, state: Mutex::new(state) }
     }
 
+    /// The list of a fresh address space for a program that replaces the one in `old`.
+    pub fn for_exec(layout: &Layout, _old: Option<&MemoryMap>) -> MemoryMap {
+        MemoryMap::new(layout)
+    }
+
     /// Copies the address space: the host's copy by `context`, and the list. No thread of the process can change the map
     /// in between. Advice of `MADV_DONTFORK` and `MADV_WIPEONFORK` is carried out in the copy.
     ///
@@ -223,6 +228,11 @@ impl MemoryMap {
     /// The mapping that contains `addr`.
     pub fn find(&self, addr: u64) -> Option<Vma> {
         self.state.lock().list.find(addr).cloned()
+    }
+
+    /// Whether nothing in `range` is mapped, and all of it may be.
+    pub fn is_free(&self, range: std::ops::Range<u64>) -> bool {
+        range.start >= self.layout.min && range.end <= self.layout.max && self.state.lock().list.is_free(range)
     }
 
     /// All mappings in order.
