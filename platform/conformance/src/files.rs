@@ -72,7 +72,10 @@ fn a_file_mapping_starts_at_its_offset(platform: &dyn Platform) {
     let mut byte = [0];
     guest.context.read(DATA, &mut byte).unwrap();
     assert_eq!(byte, [2]);
-    assert_eq!(guest.context.map_file(AT, 0x1000, Prot::READ, Sharing::Private, file.as_fd(), 0x10), Err(Errno::EINVAL));
+    assert_eq!(
+        guest.context.map_file(AT, 0x1000, Prot::READ, Sharing::Private, file.as_fd(), 0x10),
+        Err(Errno::EINVAL)
+    );
 }
 
 fn beyond_the_end_of_file_is_a_bus_error(platform: &dyn Platform) {
@@ -103,7 +106,10 @@ fn what_cannot_be_mapped_is_refused_and_leaves_nothing(platform: &dyn Platform) 
     let (pipe, _write) = nix::unistd::pipe().unwrap();
     let file = memfd(&[1; 0x1000]);
     for _ in 0..20 {
-        assert_eq!(guest.context.map_file(AT, 0x1000, Prot::READ, Sharing::Private, pipe.as_fd(), 0), Err(Errno::ENODEV));
+        assert_eq!(
+            guest.context.map_file(AT, 0x1000, Prot::READ, Sharing::Private, pipe.as_fd(), 0),
+            Err(Errno::ENODEV)
+        );
         guest.context.map_file(AT, 0x1000, Prot::READ, Sharing::Private, file.as_fd(), 0).unwrap();
         assert!(guest.context.map_file(AT, 0, Prot::READ, Sharing::Private, file.as_fd(), 0).is_err());
     }
@@ -111,7 +117,8 @@ fn what_cannot_be_mapped_is_refused_and_leaves_nothing(platform: &dyn Platform) 
         let fds: Vec<_> = std::fs::read_dir(format!("/proc/{pid}/fd"))
             .map(|dir| dir.flatten().filter_map(|e| std::fs::read_link(e.path()).ok()).collect())
             .unwrap_or_default();
-        let leaked = fds.iter().filter(|l| l.to_string_lossy().contains("memfd:conformance") || l.starts_with("pipe:")).count();
+        let leaked =
+            fds.iter().filter(|l| l.to_string_lossy().contains("memfd:conformance") || l.starts_with("pipe:")).count();
         assert_eq!(leaked, 0, "{fds:?}");
     }
 }

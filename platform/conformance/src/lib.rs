@@ -25,7 +25,8 @@ pub type Case = (&'static str, fn(&dyn Platform));
 
 /// Every case, in an order from simple to involved.
 pub fn cases() -> Vec<Case> {
-    [run::CASES, memory::CASES, files::CASES, faults::CASES, threads::CASES, xstate::CASES, life::CASES, stress::CASES].concat()
+    [run::CASES, memory::CASES, files::CASES, faults::CASES, threads::CASES, xstate::CASES, life::CASES, stress::CASES]
+        .concat()
 }
 
 /// Runs the cases whose name contains one of the program's arguments (all when there is none) and prints a line each.

@@ -58,8 +58,19 @@ fn registers_survive_a_round_trip(platform: &dyn Platform) {
         regs.rax = 39;
         regs.rip = CODE;
         for (i, r) in [
-            &mut regs.rbx, &mut regs.rdx, &mut regs.rsi, &mut regs.rdi, &mut regs.rbp, &mut regs.rsp, &mut regs.r8,
-            &mut regs.r9, &mut regs.r10, &mut regs.r12, &mut regs.r13, &mut regs.r14, &mut regs.r15,
+            &mut regs.rbx,
+            &mut regs.rdx,
+            &mut regs.rsi,
+            &mut regs.rdi,
+            &mut regs.rbp,
+            &mut regs.rsp,
+            &mut regs.r8,
+            &mut regs.r9,
+            &mut regs.r10,
+            &mut regs.r12,
+            &mut regs.r13,
+            &mut regs.r14,
+            &mut regs.r15,
         ]
         .into_iter()
         .enumerate()
@@ -97,7 +108,8 @@ fn int80_is_a_32_bit_system_call(platform: &dyn Platform) {
 
 fn a_base_that_only_the_processor_accepts_survives(platform: &dyn Platform) {
     // wrfsbase rdi; syscall; rdfsbase rsi; syscall
-    let mut guest = Guest::new(platform, &[0xf3, 0x48, 0x0f, 0xae, 0xd7, 0x0f, 0x05, 0xf3, 0x48, 0x0f, 0xae, 0xc6, 0x0f, 0x05]);
+    let mut guest =
+        Guest::new(platform, &[0xf3, 0x48, 0x0f, 0xae, 0xd7, 0x0f, 0x05, 0xf3, 0x48, 0x0f, 0xae, 0xc6, 0x0f, 0x05]);
     guest.context.regs_mut().rdi = 0xffff_8880_0000_0000;
     if let Event::Fault(_) = guest.run() {
         print!("no FSGSBASE here, ");

@@ -5,7 +5,10 @@ use crate::guest::{CODE, DATA, Guest, read_word, wait_event};
 use platform::{Event, Platform, Prot};
 
 pub const CASES: &[Case] = &[
-    ("a_thread_shares_memory_and_starts_with_the_same_registers", a_thread_shares_memory_and_starts_with_the_same_registers),
+    (
+        "a_thread_shares_memory_and_starts_with_the_same_registers",
+        a_thread_shares_memory_and_starts_with_the_same_registers,
+    ),
     ("threads_run_at_the_same_time", threads_run_at_the_same_time),
     ("a_thread_outlives_the_first_context", a_thread_outlives_the_first_context),
     ("mappings_by_one_thread_are_seen_by_the_other", mappings_by_one_thread_are_seen_by_the_other),

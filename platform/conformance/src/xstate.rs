@@ -90,7 +90,11 @@ fn what_was_saved_can_be_restored(platform: &dyn Platform) {
     guest.context.restore_xstate(FRAME).unwrap();
     assert_eq!(stored(platform, &mut *guest.context).0, PATTERN);
     assert!(guest.context.restore_xstate(0x1000).is_err());
-    assert_eq!(stored(platform, &mut *guest.context).0, PATTERN, "a failed restore changes nothing visible or the guest dies");
+    assert_eq!(
+        stored(platform, &mut *guest.context).0,
+        PATTERN,
+        "a failed restore changes nothing visible or the guest dies"
+    );
 }
 
 fn an_edited_image_is_what_the_guest_gets(platform: &dyn Platform) {
@@ -126,14 +130,14 @@ fn an_image_without_magic_restores_the_legacy_part(platform: &dyn Platform) {
 
 fn hostile_images_are_refused_or_harmless(platform: &dyn Platform) {
     for (at, value) in [
-        (24, [0xff; 8]),       // reserved MXCSR bits
-        (512, [0xff; 8]),      // components that do not exist
-        (520, [0xff; 8]),      // xcomp_bv
-        (528, [0xff; 8]),      // reserved header bytes
+        (24, [0xff; 8]),  // reserved MXCSR bits
+        (512, [0xff; 8]), // components that do not exist
+        (520, [0xff; 8]), // xcomp_bv
+        (528, [0xff; 8]), // reserved header bytes
         (568, [0xff; 8]),
-        (468, [0xff; 8]),      // extended_size
-        (472, [0xff; 8]),      // xfeatures
-        (480, [0xff; 8]),      // xstate_size
+        (468, [0xff; 8]), // extended_size
+        (472, [0xff; 8]), // xfeatures
+        (480, [0xff; 8]), // xstate_size
         (480, [0, 2, 0, 0, 0, 0, 0, 0]),
         (480, [0x40, 2, 0, 0, 0, 0, 0, 0]),
     ] {

@@ -1,15 +1,16 @@
 //! A guest thread: commands to its tracer, and hands by `process_vm_*` and by the code page.
 
 use crate::Shared;
+use crate::link::{Call, Command, Link, Reply};
 use crate::space::Space;
 use crate::text::Entry;
-use crate::tracer::{Call, Command, Link, Reply};
 use crate::xstate::{Format, LEGACY_LEN};
 use abi::{Errno, PAGE_SIZE, nr};
 use platform::{Context, Error, Event, Interrupter, MemoryFault, Prot, Regs, Sharing, SpaceHandle};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::task::{Context as WakeContext, Poll};
+use std::time::Duration;
 
 /// The stub's end of the socket by which it is given files.
 const SOCKET_FD: u64 = 0;
@@ -20,10 +21,26 @@ const MSG_DONTWAIT: u64 = 0x40;
 const MSG_CMSG_CLOEXEC: u64 = 0x4000_0000;
 
 const MADV_ALLOWED: &[u32] = &[
-    nr::MADV_NORMAL, nr::MADV_RANDOM, nr::MADV_SEQUENTIAL, nr::MADV_WILLNEED, nr::MADV_DONTNEED, nr::MADV_FREE,
-    nr::MADV_DONTFORK, nr::MADV_DOFORK, nr::MADV_HUGEPAGE, nr::MADV_NOHUGEPAGE, nr::MADV_DONTDUMP, nr::MADV_DODUMP,
-    nr::MADV_WIPEONFORK, nr::MADV_KEEPONFORK, nr::MADV_COLD, nr::MADV_PAGEOUT, nr::MADV_POPULATE_READ,
-    nr::MADV_POPULATE_WRITE, nr::MADV_DONTNEED_LOCKED, nr::MADV_COLLAPSE,
+    nr::MADV_NORMAL,
+    nr::MADV_RANDOM,
+    nr::MADV_SEQUENTIAL,
+    nr::MADV_WILLNEED,
+    nr::MADV_DONTNEED,
+    nr::MADV_FREE,
+    nr::MADV_DONTFORK,
+    nr::MADV_DOFORK,
+    nr::MADV_HUGEPAGE,
+    nr::MADV_NOHUGEPAGE,
+    nr::MADV_DONTDUMP,
+    nr::MADV_DODUMP,
+    nr::MADV_WIPEONFORK,
+    nr::MADV_KEEPONFORK,
+    nr::MADV_COLD,
+    nr::MADV_PAGEOUT,
+    nr::MADV_POPULATE_READ,
+    nr::MADV_POPULATE_WRITE,
+    nr::MADV_DONTNEED_LOCKED,
+    nr::MADV_COLLAPSE,
 ];
 
 const CLONE_THREAD_FLAGS: u32 =
@@ -49,6 +66,13 @@ impl Traced {
         let space = Space::new(shared.clone(), pid);
         link.attach(space.clone(), pid)?;
         Ok(Traced { shared: shared.clone(), space, link, regs: Regs { rflags: 0x202, ..Regs::default() } })
+    }
+
+    /// Drops it, and waits for at most `timeout` until it is reaped.
+    pub fn end(self, timeout: Duration) {
+        let link = self.link.clone();
+        drop(self);
+        link.wait_dead(timeout);
     }
 
     /// Makes a system call of the host in the guest's process.
@@ -129,7 +153,8 @@ impl Traced {
         let channel = self.shared.channel.lock();
         // struct msghdr, struct iovec, one byte of data, and room for one fd. Other threads of the guest may write here
         // too: what they can spoil is their own memory, and which of their fds is mapped is not read from here.
-        let (iov, data, control) = (self.shared.scratch() + 64, self.shared.scratch() + 96, self.shared.scratch() + 128);
+        let (iov, data, control) =
+            (self.shared.scratch() + 64, self.shared.scratch() + 96, self.shared.scratch() + 128);
         let words = [0, 0, iov, 1, control, 24, 0, 0, data, 1];
         let bytes: Vec<u8> = words.iter().flat_map(|w: &u64| w.to_le_bytes()).collect();
         self.space.write_scratch(&bytes).map_err(|_| Errno::ESRCH)?;
@@ -216,7 +241,15 @@ impl Context for Traced {
         self.call(nr::__NR_mmap, [addr, len, u64::from(prot.bits()), u64::from(flags), u64::MAX, 0]).map(drop)
     }
 
-    fn map_file(&mut self, addr: u64, len: u64, prot: Prot, sharing: Sharing, fd: BorrowedFd<'_>, offset: u64) -> Result<(), Errno> {
+    fn map_file(
+        &mut self,
+        addr: u64,
+        len: u64,
+        prot: Prot,
+        sharing: Sharing,
+        fd: BorrowedFd<'_>,
+        offset: u64,
+    ) -> Result<(), Errno> {
         self.range(addr, len)?;
         let flags = match sharing {
             Sharing::Private => nr::MAP_PRIVATE,
