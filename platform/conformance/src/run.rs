@@ -223,6 +223,8 @@ fn many_system_calls_in_a_row(platform: &dyn Platform) {
     let mut guest = Guest::new(platform, SYSCALL_LOOP);
     let start = Instant::now();
     for i in 0..2000 {
+        // Not 335 and 336: Linux lets `uretprobe` and `uprobe` pass every filter, and raises SIGILL itself.
+        let i = i % 300;
         guest.context.regs_mut().rax = i;
         guest.context.resume();
         let event = match guest.context.spin_event(200) {

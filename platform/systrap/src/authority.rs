@@ -1,0 +1,118 @@
+//! Host calls that the filter does not allow by itself: each is authorised, once, for the thread that was asked to make it.
+
+use crate::core::Core;
+use crate::thread::{DEADLINE, Thread};
+use abi::Errno;
+use host::seccomp;
+use platform::Error;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+use systrap_stub::layout::FD;
+
+/// What a refused repetition of an authorised call fails with. The host restarts `clone` when a signal is pending, which
+/// makes a second notification; it is not honoured, because a hostile thread could make it, too. The caller tries again.
+const REPEATED: Errno = Errno::EUCLEAN;
+const ATTEMPTS: usize = 10;
+/// How long to wait for a notification before looking whether the stub still lives.
+const POLL: Duration = Duration::from_millis(20);
+
+/// A host call that a stub is about to make.
+pub struct Expected<'a> {
+    /// Its number.
+    pub number: u32,
+    /// All six arguments.
+    pub args: [u64; 6],
+    /// Installed as [`FD`] of the stub just before the call.
+    pub fd: Option<BorrowedFd<'a>>,
+}
+
+/// How an authorised call ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// The stub reports a result.
+    WithResult,
+    /// The thread is gone.
+    WithThread,
+}
+
+impl Core {
+    /// Has `thread` make one host call: `post` gives it the operation, which is answered here. The caller holds
+    /// `authority`, also until descriptors that were handed out are closed again.
+    ///
+    /// # Errors
+    /// [`Error::Gone`]
+    pub fn authorise(
+        &self,
+        thread: &Thread,
+        expected: &Expected<'_>,
+        ends: Ends,
+        post: &dyn Fn(),
+    ) -> Result<i64, Error> {
+        for _ in 0..ATTEMPTS {
+            post();
+            thread.respond();
+            self.await_call(thread, expected)?;
+            if ends == Ends::WithThread {
+                return Ok(0);
+            }
+            thread.wait_request(|| self.refuse_pending())?;
+            let result = thread.window.result();
+            if result != REPEATED.to_return() {
+                return Ok(result);
+            }
+        }
+        Err(thread.space.violated("an authorised call repeats itself"))
+    }
+
+    fn await_call(&self, thread: &Thread, expected: &Expected<'_>) -> Result<(), Error> {
+        let listener = self.listener.as_fd();
+        let start = Instant::now();
+        loop {
+            if !seccomp::poll(listener, POLL) {
+                if thread.space.is_dead() {
+                    return Err(Error::Gone);
+                }
+                if thread.requested() || start.elapsed() > DEADLINE {
+                    return Err(thread.space.violated("an expected call was not made"));
+                }
+                continue;
+            }
+            let Ok(call) = seccomp::receive(listener) else { continue };
+            let same = call.tid == thread.tid.load(SeqCst)
+                && call.number as u32 == expected.number
+                && call.args == expected.args;
+            if !same {
+                tracing::warn!(?call, "refused a call that was not asked for");
+                let _ = seccomp::refuse(listener, call.id, Errno::EPERM);
+                continue;
+            }
+            // Errors here mean that the thread has died in the meantime, which the next wait notices.
+            if let Some(fd) = expected.fd
+                && let Err(error) = seccomp::add_fd(listener, call.id, fd, FD as u32)
+            {
+                let _ = seccomp::refuse(listener, call.id, error);
+                return Ok(());
+            }
+            let _ = seccomp::allow(listener, call.id);
+            return Ok(());
+        }
+    }
+
+    /// Refuses whatever waits on the listener. The caller holds `authority`.
+    fn refuse_pending(&self) {
+        let listener = self.listener.as_fd();
+        while seccomp::poll(listener, Duration::ZERO) {
+            if let Ok(call) = seccomp::receive(listener) {
+                let _ = seccomp::refuse(listener, call.id, REPEATED);
+            }
+        }
+    }
+
+    /// Refuses calls that nobody expects: guest code that jumped into the stub's text.
+    pub fn refuse_strays(&self) {
+        if let Some(_authority) = self.authority.try_lock() {
+            self.refuse_pending();
+        }
+    }
+}

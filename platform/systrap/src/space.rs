@@ -1,0 +1,205 @@
+//! One stub process: the guest's address space.
+
+use crate::core::Core;
+use crate::window::Windows;
+use abi::Errno;
+use host::{process, process_memory};
+use parking_lot::Mutex;
+use platform::{Error, MemoryFault, SpaceHandle};
+use std::collections::HashSet;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::Weak;
+use systrap_stub::layout::{GUEST_MAX, SLOTS};
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+const SIGKILL: i32 = 9;
+
+/// A stub process and what the sentry knows about it.
+pub struct Space {
+    id: u64,
+    pid: i32,
+    core: Weak<Core>,
+    windows: Option<Windows>,
+    dead: AtomicBool,
+    /// Contexts that exist.
+    pub contexts: AtomicUsize,
+    pub state: Mutex<State>,
+}
+
+/// The mutable part.
+#[derive(Default)]
+pub struct State {
+    /// The process has been reaped: its pid may be somebody else's.
+    reaped: bool,
+    /// Slots in use, parked ones included.
+    used: HashSet<usize>,
+    /// More slots than this were never used.
+    pub high: usize,
+    /// Host threads.
+    pub tids: HashSet<i32>,
+    /// Host threads that wait for a new context.
+    pub parked: Vec<Parked>,
+    /// The socket of set-up, until that is over.
+    pub setup: Option<OwnedFd>,
+}
+
+/// A host thread without a context.
+pub struct Parked {
+    pub slot: usize,
+    pub tid: i32,
+    pub seen: u32,
+}
+
+impl Space {
+    pub fn new(core: Weak<Core>, pid: i32, windows: Windows, setup: Option<OwnedFd>, slot: usize) -> Space {
+        let state = State {
+            used: HashSet::from([slot]),
+            high: slot + 1,
+            tids: HashSet::from([pid]),
+            setup,
+            ..State::default()
+        };
+        Space {
+            id: NEXT_ID.fetch_add(1, SeqCst),
+            pid,
+            core,
+            windows: Some(windows),
+            dead: AtomicBool::new(false),
+            contexts: AtomicUsize::new(1),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    pub fn windows(&self) -> &Windows {
+        self.windows.as_ref().expect("windows leave in drop only")
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(SeqCst)
+    }
+
+    /// The process has broken the protocol: it dies.
+    pub fn violated(&self, what: &str) -> Error {
+        if !self.is_dead() {
+            tracing::warn!(pid = self.pid, what, "a stub broke the protocol");
+        }
+        self.kill();
+        Error::Gone
+    }
+
+    /// Sends a signal to one of the threads, unless the process is gone.
+    pub fn signal(&self, tid: i32, signal: i32) {
+        let state = self.state.lock();
+        if !state.reaped && tid > 0 {
+            // A thread that has just died needs no signal.
+            let _ = process::tgkill(self.pid, tid, signal);
+        }
+    }
+
+    /// Called by the reaper when the process is a zombie: from now on its pid is not used, then it is reaped.
+    pub fn reap(&self) {
+        self.dead.store(true, SeqCst);
+        let mut state = self.state.lock();
+        state.reaped = true;
+        let _ = process::wait(process::Children::Pid(self.pid), process::Wait::Reap);
+    }
+
+    /// A free slot.
+    pub fn take_slot(&self) -> Result<usize, Errno> {
+        let mut state = self.state.lock();
+        let slot = (0..SLOTS).find(|slot| !state.used.contains(slot)).ok_or(Errno::EAGAIN)?;
+        state.used.insert(slot);
+        state.high = state.high.max(slot + 1);
+        Ok(slot)
+    }
+
+    /// Gives a slot back whose host thread is gone.
+    pub fn give_slot(&self, slot: usize) {
+        self.state.lock().used.remove(&slot);
+    }
+
+    /// Takes a new host thread's id into the books if it really is a new thread of this process.
+    pub fn adopt(&self, tid: i32) -> bool {
+        let mut state = self.state.lock();
+        !state.reaped && tid > 0 && process::tgkill(self.pid, tid, 0).is_ok() && state.tids.insert(tid)
+    }
+}
+
+impl SpaceHandle for Space {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn read(&self, addr: u64, buf: &mut [u8]) -> Result<(), MemoryFault> {
+        check_range(addr, buf.len())?;
+        let mut done = 0;
+        while done < buf.len() {
+            let state = self.state.lock();
+            if state.reaped || self.is_dead() {
+                return Err(MemoryFault { done });
+            }
+            match process_memory::read(self.pid, addr + done as u64, &mut buf[done..]) {
+                Ok(n) if n > 0 => done += n,
+                _ => return Err(MemoryFault { done }),
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, addr: u64, data: &[u8]) -> Result<(), MemoryFault> {
+        check_range(addr, data.len())?;
+        let mut done = 0;
+        while done < data.len() {
+            let state = self.state.lock();
+            if state.reaped || self.is_dead() {
+                return Err(MemoryFault { done });
+            }
+            match process_memory::write(self.pid, addr + done as u64, &data[done..]) {
+                Ok(n) if n > 0 => done += n,
+                _ => return Err(MemoryFault { done }),
+            }
+        }
+        Ok(())
+    }
+
+    fn host_pid(&self) -> Option<i32> {
+        (!self.is_dead()).then_some(self.pid)
+    }
+
+    fn kill(&self) {
+        self.dead.store(true, SeqCst);
+        let state = self.state.lock();
+        if !state.reaped {
+            let _ = process::kill(self.pid, SIGKILL);
+        }
+        drop(state);
+        if let Some(core) = self.core.upgrade() {
+            core.kick();
+        }
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        let high = self.state.get_mut().high;
+        if let (Some(windows), Some(core)) = (self.windows.take(), self.core.upgrade()) {
+            core.recycle(windows, high);
+        }
+    }
+}
+
+/// Whether `addr..addr + len` is the guest's.
+///
+/// # Errors
+/// [`MemoryFault`] with nothing done when the start is not, or with what lies below the end.
+pub fn check_range(addr: u64, len: usize) -> Result<(), MemoryFault> {
+    match addr.checked_add(len as u64) {
+        Some(end) if end <= GUEST_MAX => Ok(()),
+        _ => Err(MemoryFault { done: 0 }),
+    }
+}
