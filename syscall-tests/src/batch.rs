@@ -64,7 +64,12 @@ const CHUNK: usize = 100;
 
 impl Runner<'_> {
     /// Runs all `items` and gives each one's outcome by name; `progress` is told each time that a case has ended.
-    pub fn run(&self, target: &Target, items: &[Item], progress: &(dyn Fn(&str) + Sync)) -> Result<HashMap<String, Outcome>> {
+    pub fn run(
+        &self,
+        target: &Target,
+        items: &[Item],
+        progress: &(dyn Fn(&str) + Sync),
+    ) -> Result<HashMap<String, Outcome>> {
         let chunk = CHUNK.min(items.len().div_ceil(self.jobs.max(1))).max(1);
         let queue: Mutex<Vec<&[Item]>> = Mutex::new(items.chunks(chunk).rev().collect());
         let outcomes = Mutex::new(HashMap::new());
@@ -88,7 +93,13 @@ impl Runner<'_> {
         }
     }
 
-    fn chunk(&self, target: &Target, chunk: &[Item], outcomes: &Mutex<HashMap<String, Outcome>>, progress: &(dyn Fn(&str) + Sync)) -> Result<()> {
+    fn chunk(
+        &self,
+        target: &Target,
+        chunk: &[Item],
+        outcomes: &Mutex<HashMap<String, Outcome>>,
+        progress: &(dyn Fn(&str) + Sync),
+    ) -> Result<()> {
         let mut rest = chunk.to_vec();
         while !rest.is_empty() {
             let mut ended = 0;
@@ -116,7 +127,12 @@ impl Runner<'_> {
     }
 
     /// Runs one sandbox; the outcome that comes back is that of the case which was running when the sandbox ended early.
-    fn sandbox(&self, target: &Target, items: &[Item], done: &mut dyn FnMut(String, Outcome)) -> Result<Option<Outcome>> {
+    fn sandbox(
+        &self,
+        target: &Target,
+        items: &[Item],
+        done: &mut dyn FnMut(String, Outcome),
+    ) -> Result<Option<Outcome>> {
         let dir = self.work.fresh("cases")?;
         let list = dir.join("list");
         let lines: String = items
@@ -127,7 +143,12 @@ impl Runner<'_> {
             })
             .collect();
         fs::write(&list, lines).at("write", &list)?;
-        let mut argv = vec![self.guest.display().to_string(), "--batch".into(), list.display().to_string(), dir.display().to_string()];
+        let mut argv = vec![
+            self.guest.display().to_string(),
+            "--batch".into(),
+            list.display().to_string(),
+            dir.display().to_string(),
+        ];
         argv.push(self.seconds.to_string());
         if target.is_native() {
             argv.push("private".into());
@@ -218,7 +239,10 @@ impl Running {
             match self.child.try_wait() {
                 Ok(Some(status)) => break status.to_string(),
                 _ if Instant::now() > deadline => {
-                    let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.child.id())]).stderr(Stdio::null()).status();
+                    let _ = Command::new("kill")
+                        .args(["-KILL", "--", &format!("-{}", self.child.id())])
+                        .stderr(Stdio::null())
+                        .status();
                     let _ = self.child.kill();
                     let _ = self.child.wait();
                     break "killed: it did not end".to_owned();

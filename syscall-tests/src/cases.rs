@@ -102,7 +102,8 @@ impl Prepared {
 }
 
 fn select(names: &[String], filter: Option<&str>) -> Result<Vec<Item>> {
-    let filter = filter.map(Regex::new).transpose().map_err(|e| Error(format!("--filter is no regular expression: {e}")))?;
+    let filter =
+        filter.map(Regex::new).transpose().map_err(|e| Error(format!("--filter is no regular expression: {e}")))?;
     let wanted = |name: &&String| filter.as_ref().is_none_or(|f| f.is_match(name));
     let items: Vec<Item> = names.iter().filter(wanted).map(|name| Item { name: name.clone(), program: None }).collect();
     match items.is_empty() {
@@ -120,7 +121,8 @@ pub fn compare(prepared: &Prepared, targets: &[Target], items: &[Item], known: &
     let progress = Progress::new(items.len(), "native");
     let native = runner.run(&Target::native(), items, &|name| progress.step(name))?;
     progress.end();
-    let runnable: Vec<Item> = items.iter().filter(|item| judge_native(native.get(&item.name)).is_ok()).cloned().collect();
+    let runnable: Vec<Item> =
+        items.iter().filter(|item| judge_native(native.get(&item.name)).is_ok()).cloned().collect();
     let mut rows = Vec::new();
     for target in targets {
         let progress = Progress::new(runnable.len(), &target.name);
@@ -145,7 +147,9 @@ pub fn compare(prepared: &Prepared, targets: &[Target], items: &[Item], known: &
 
 /// Runs once more what differed: on a busy machine a difference counts when it is seen twice.
 fn hiccups(runner: &Runner<'_>, target: &Target, items: &[Item], native: &Native, seen: &mut Native) -> Result<()> {
-    let differs = |item: &&Item| native.get(&item.name).is_some_and(|n| matches!(judge(n, seen.get(&item.name)), Verdict::Differs(_)));
+    let differs = |item: &&Item| {
+        native.get(&item.name).is_some_and(|n| matches!(judge(n, seen.get(&item.name)), Verdict::Differs(_)))
+    };
     let differing: Vec<Item> = items.iter().filter(differs).cloned().collect();
     for (name, outcome) in runner.run(target, &differing, &|_| {})? {
         if native.get(&name).is_some_and(|n| judge(n, Some(&outcome)) == Verdict::Agrees) {

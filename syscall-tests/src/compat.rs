@@ -1,2 +1,4 @@
 //! Not there yet.
-pub fn run(_: &crate::options::CompatOptions) -> crate::error::Result<bool> { Err(crate::error::Error("not there yet".into())) }
+pub fn run(_: &crate::options::CompatOptions) -> crate::error::Result<bool> {
+    Err(crate::error::Error("not there yet".into()))
+}

@@ -58,7 +58,8 @@ impl Known {
 
     /// Entries whose cases ran and all agreed: they have to go.
     pub fn stale(&self) -> Vec<&str> {
-        let agreed_only = |entry: &&Entry| entry.agreed.load(Ordering::Relaxed) && !entry.differed.load(Ordering::Relaxed);
+        let agreed_only =
+            |entry: &&Entry| entry.agreed.load(Ordering::Relaxed) && !entry.differed.load(Ordering::Relaxed);
         self.difference.iter().filter(agreed_only).map(|entry| entry.case.as_str()).collect()
     }
 }
@@ -66,9 +67,9 @@ impl Known {
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
-        Some((head, tail)) => {
-            name.strip_prefix(head).is_some_and(|rest| rest.char_indices().map(|(i, _)| i).chain([rest.len()]).any(|i| matches(tail, &rest[i..])))
-        }
+        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
+            rest.char_indices().map(|(i, _)| i).chain([rest.len()]).any(|i| matches(tail, &rest[i..]))
+        }),
     }
 }
 
@@ -84,7 +85,8 @@ mod tests {
 
     #[test]
     fn an_entry_holds_for_its_targets_only_and_needs_a_reason() {
-        let known = Known::parse("[[difference]]\ncase = \"a/*\"\ntargets = [\"ptrace\"]\nreason = \"slow\"\n").unwrap();
+        let known =
+            Known::parse("[[difference]]\ncase = \"a/*\"\ntargets = [\"ptrace\"]\nreason = \"slow\"\n").unwrap();
         assert_eq!(known.reason("a/b", "ptrace", false), Some("slow"));
         assert_eq!(known.reason("a/b", "systrap", true), None);
         assert_eq!(known.stale(), ["a/*"]);

@@ -47,7 +47,9 @@ impl Target {
                 (Some(found), _) => PathBuf::clone(found),
                 (None, Some(given)) => given.canonicalize().at("find the sandbox", given)?,
                 (None, None) => built("runsc-cli", "sandbox").map_err(|e| {
-                    Error(format!("{e}; or name one with --sandbox PATH, or check the cases alone with --platform native"))
+                    Error(format!(
+                        "{e}; or name one with --sandbox PATH, or check the cases alone with --platform native"
+                    ))
                 })?,
             };
             sandbox = Some(binary.clone());
@@ -62,7 +64,8 @@ impl Target {
             return Err(Error("--runtime is empty; give a prefix command or the path of an OCI runtime".into()));
         };
         let name = Path::new(program).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let found = which(program).ok_or_else(|| Error(format!("cannot find the runtime {program} in PATH; give its full path")))?;
+        let found = which(program)
+            .ok_or_else(|| Error(format!("cannot find the runtime {program} in PATH; give its full path")))?;
         let kind = match words.len() {
             1 => Kind::Oci(found),
             _ => Kind::Prefix(words),
@@ -111,7 +114,8 @@ impl Target {
 }
 
 /// The environment of every case, natively and elsewhere.
-const ENVIRONMENT: [(&str, &str); 3] = [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/"), ("LC_ALL", "C")];
+const ENVIRONMENT: [(&str, &str); 3] =
+    [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/"), ("LC_ALL", "C")];
 
 fn which(program: &str) -> Option<PathBuf> {
     if program.contains('/') {
@@ -144,7 +148,8 @@ fn bundle(argv: &[String], cwd: &Path, shared: &[&Path], work: &WorkDir) -> Resu
     }
     let capabilities: Vec<String> = CAPABILITIES.iter().map(|name| format!("CAP_{name}")).collect();
     let environment: Vec<String> = ENVIRONMENT.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    let namespaces: Vec<_> = ["pid", "mount", "ipc", "uts", "network"].iter().map(|kind| json!({"type": kind})).collect();
+    let namespaces: Vec<_> =
+        ["pid", "mount", "ipc", "uts", "network"].iter().map(|kind| json!({"type": kind})).collect();
     let config = json!({
         "ociVersion": "1.0.2",
         "process": {
@@ -160,7 +165,34 @@ fn bundle(argv: &[String], cwd: &Path, shared: &[&Path], work: &WorkDir) -> Resu
 
 /// All capabilities that the bounding set of a machine is sure to have.
 const CAPABILITIES: [&str; 30] = [
-    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE",
-    "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "SETFCAP", "SYSLOG", "WAKE_ALARM",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "SETFCAP",
+    "SYSLOG",
+    "WAKE_ALARM",
 ];

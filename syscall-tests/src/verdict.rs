@@ -76,7 +76,9 @@ pub fn judge(native: &Outcome, seen: Option<&Outcome>) -> Verdict {
         End::Ended(how) => {
             let mut lines = diff(&native.text, &seen.text);
             if seen.end != native.end {
-                let End::Ended(expected) = &native.end else { return Verdict::Broken("the native run did not end".into()) };
+                let End::Ended(expected) = &native.end else {
+                    return Verdict::Broken("the native run did not end".into());
+                };
                 lines.push_str(&format!("- {expected}\n+ {how}\n"));
             }
             Verdict::Differs(lines)
@@ -126,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_changed_line_is_shown_with_the_line_before() {
-        let verdict = judge(&outcome("a\nread() = 4\nz\n", "exit 0"), Some(&outcome("a\nread() = -EINVAL\nz\n", "exit 0")));
+        let verdict =
+            judge(&outcome("a\nread() = 4\nz\n", "exit 0"), Some(&outcome("a\nread() = -EINVAL\nz\n", "exit 0")));
         assert_eq!(verdict, Verdict::Differs("  a\n- read() = 4\n+ read() = -EINVAL\n".into()));
     }
 

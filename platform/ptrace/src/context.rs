@@ -1,16 +1,15 @@
 //! A guest thread: commands to its tracer, and hands by `process_vm_*` and by the code page.
 
 use crate::Shared;
-use crate::link::{Call, Command, Link, Reply};
 use crate::space::Space;
 use crate::text::Entry;
+use crate::tracer::{Call, Command, Link, Reply};
 use crate::xstate::{Format, LEGACY_LEN};
 use abi::{Errno, PAGE_SIZE, nr};
 use platform::{Context, Error, Event, Interrupter, MemoryFault, Prot, Regs, Sharing, SpaceHandle};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::task::{Context as WakeContext, Poll};
-use std::time::Duration;
 
 /// The stub's end of the socket by which it is given files.
 const SOCKET_FD: u64 = 0;
@@ -66,13 +65,6 @@ impl Traced {
         let space = Space::new(shared.clone(), pid);
         link.attach(space.clone(), pid)?;
         Ok(Traced { shared: shared.clone(), space, link, regs: Regs { rflags: 0x202, ..Regs::default() } })
-    }
-
-    /// Drops it, and waits for at most `timeout` until it is reaped.
-    pub fn end(self, timeout: Duration) {
-        let link = self.link.clone();
-        drop(self);
-        link.wait_dead(timeout);
     }
 
     /// Makes a system call of the host in the guest's process.

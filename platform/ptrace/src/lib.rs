@@ -1,8 +1,8 @@
 //! The portable reference platform: guest code under `PTRACE_SYSEMU`, one tracer thread of the sentry per guest thread.
 //!
 //! A guest address space is the memory of a *stub* process. A [`Context`](platform::Context) passes commands to its tracer
-//! (`tracer.rs`); the tracer sets registers, resumes, waits, and publishes the event. Copies use `process_vm_readv/writev`; every
-//! other hand runs one system call in the stub through a code page above the guest's part (`text.rs`), with emulation off for
+//! ([`tracer`]); the tracer sets registers, resumes, waits, and publishes the event. Copies use `process_vm_readv/writev`; every
+//! other hand runs one system call in the stub through a code page above the guest's part ([`text`]), with emulation off for
 //! that moment. New spaces are forks of one empty *template* process, forked from the sentry by [`Ptrace::new`] while it has one
 //! thread, and emptied by the first [`Platform::spawn`].
 //!
@@ -19,16 +19,15 @@
 //! - `waitid`: waits for stops, reaps;
 //! - `tgkill` (SIGSTOP to stop a running guest), `kill` (SIGKILL of a space);
 //! - `process_vm_readv`, `process_vm_writev`: copies;
-//! - `sendmsg` (the fd of a file mapping), `recvfrom` (takes back an fd that nobody received);
-//! - `getpid`, and `tgkill` with signal 0: no write goes to the sentry itself;
+//! - `sendmsg` (the fd of a file mapping), `recvfrom` (takes back an fd that nobody received), `getpid`, `gettid`;
 //! - for the tracer threads: `clone3`/`clone`, `mmap munmap mprotect madvise futex set_robust_list rseq sigaltstack
-//!   rt_sigprocmask sched_getaffinity sched_yield gettid prctl exit`.
+//!   rt_sigprocmask sched_getaffinity gettid prctl exit`.
 //!
 //! `clone3` and `futex` come from the threads, so a filter must be in force on them too: install it with TSYNC, or before.
 //!
 //! # Known differences from hardware
 //! A guest that jumps to 32-bit code keeps that code segment through its stops, and a signal handler entered from there too
-//! ([`platform::Regs`] has no `cs`). The vsyscall page answers natively. Fault details: see `fault.rs`.
+//! ([`platform::Regs`] has no `cs`). The vsyscall page answers natively. Fault details: see [`fault`].
 //!
 //! Tracing a child needs no capability under Yama's `ptrace_scope` 0 and 1; under 2 and 3 [`Platform::spawn`] fails with EPERM.
 //!
@@ -39,7 +38,6 @@
 
 mod context;
 mod fault;
-mod link;
 mod ready;
 mod space;
 mod text;
@@ -233,14 +231,9 @@ impl Platform for Ptrace {
     fn shutdown(&self) {
         self.shared.is_shut_down.store(true, Ordering::SeqCst);
         let origin = std::mem::replace(&mut *self.origin.lock(), Origin::Gone(Error::Gone));
-        match origin {
-            Origin::Raw(pid) => {
-                let _ = host::ptrace::kill(pid);
-                host::ptrace::reap(pid);
-            }
-            // Reaped here, or it would be left to whoever outlives the sentry.
-            Origin::Ready(template) => template.end(Duration::from_secs(1)),
-            Origin::Gone(_) => {}
+        if let Origin::Raw(pid) = origin {
+            let _ = host::ptrace::kill(pid);
+            host::ptrace::reap(pid);
         }
         let spaces: Vec<_> = self.shared.spaces.lock().values().filter_map(Weak::upgrade).collect();
         for space in spaces {

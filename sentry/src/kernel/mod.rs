@@ -4,11 +4,17 @@ pub mod blocking;
 pub mod executor;
 pub mod reactor;
 pub mod timer;
+pub mod uts;
 pub mod wait_queue;
 
 use std::sync::Arc;
 
+use std::sync::atomic::AtomicI32;
+
 use parking_lot::{Condvar, Mutex};
+
+use crate::Errno;
+use crate::observe::Observe;
 
 use crate::task::pid::PidTable;
 
@@ -30,30 +36,69 @@ pub struct Kernel {
     pub futexes: crate::task::futex::Table,
     /// Most tasks at a time (`--pids`); `None` for no limit but the numbers.
     pub max_tasks: Option<usize>,
+    /// Host and domain name.
+    pub uts: uts::Uts,
+    /// Traces and counters.
+    pub observe: Observe,
+    /// The process whose end is the sandbox's.
+    pub main_pid: AtomicI32,
     outcome: Outcome,
 }
 
 /// How the sandbox ended: set once, by init's exit or a limit.
 #[derive(Default)]
 struct Outcome {
-    status: Mutex<Option<i32>>,
+    ending: Mutex<Option<Ending>>,
     known: Condvar,
 }
 
+/// See [`Kernel::wait_for_end`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// The first program could not be started.
+    NotStarted(Errno),
+    /// It ended with this wait status.
+    Exited(i32),
+}
+
 impl Kernel {
-    /// Init is gone: nothing else may go on, and [`Kernel::wait_for_exit`] returns.
-    pub fn init_exited(&self, status: i32) {
-        self.outcome.status.lock().get_or_insert(status);
+    /// A kernel without tasks and files; see [`boot`].
+    pub fn new(
+        platform: Arc<dyn platform::Platform>,
+        executor: Arc<executor::Executor>,
+        timers: Arc<timer::Timers>,
+        reactor: Arc<reactor::Reactor>,
+        max_tasks: Option<usize>,
+    ) -> Kernel {
+        Kernel {
+            platform,
+            executor,
+            timers,
+            reactor,
+            blocking: blocking::Pool::default(),
+            pids: PidTable::default(),
+            max_tasks,
+            uts: uts::Uts::default(),
+            observe: Observe::default(),
+            main_pid: AtomicI32::new(1),
+            futexes: crate::task::futex::Table::default(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// The sandbox is over: [`Kernel::wait_for_end`] returns. The first ending counts.
+    pub fn end(&self, ending: Ending) {
+        self.outcome.ending.lock().get_or_insert(ending);
         self.outcome.known.notify_all();
     }
 
-    /// Blocks the calling (non-worker) thread until the sandbox has ended; its wait status.
-    pub fn wait_for_exit(&self) -> i32 {
-        let mut status = self.outcome.status.lock();
+    /// Blocks the calling (non-worker) thread until the sandbox is over.
+    pub fn wait_for_end(&self) -> Ending {
+        let mut ending = self.outcome.ending.lock();
         loop {
-            match *status {
-                Some(status) => return status,
-                None => self.outcome.known.wait(&mut status),
+            match *ending {
+                Some(ending) => return ending,
+                None => self.outcome.known.wait(&mut ending),
             }
         }
     }

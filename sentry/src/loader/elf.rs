@@ -116,8 +116,7 @@ impl Elf {
     /// # Errors
     /// ENOEXEC, EINVAL as Linux's `load_elf_binary`.
     pub fn parse(header: Header, table: &[u8], max: u64) -> Result<Elf, Errno> {
-        let mut elf =
-            Elf { header, segments: Vec::new(), interpreter: None, executable_stack: false, table_addr: 0 };
+        let mut elf = Elf { header, segments: Vec::new(), interpreter: None, executable_stack: false, table_addr: 0 };
         let mut table_addr = None;
         for entry in table.chunks_exact(usize::from(PROGRAM_HEADER_SIZE)).take(usize::from(header.table_count)) {
             let fields = Fields(entry);
@@ -126,8 +125,7 @@ impl Elf {
             let (file_size, mem_size, align) = (fields.u64(32)?, fields.u64(40)?, fields.u64(48)?);
             match kind {
                 PT_LOAD => {
-                    let prot =
-                        Prot { read: flags & PF_R != 0, write: flags & PF_W != 0, exec: flags & PF_X != 0 };
+                    let prot = Prot { read: flags & PF_R != 0, write: flags & PF_W != 0, exec: flags & PF_X != 0 };
                     let segment = Segment { offset, addr, file_size, mem_size, align, prot };
                     segment.check(max)?;
                     let inside = header.table_offset.checked_sub(offset).filter(|skip| *skip < file_size);

@@ -90,8 +90,7 @@ pub(super) fn build(current: &Current, plan: &Plan) -> Result<(Box<dyn Context>,
     let auxv = auxiliary_vector(plan, layout, table, base, program_entry);
     let mut seed = [0; 16];
     host::random::fill(&mut seed);
-    let contents =
-        Contents { argv: &plan.argv, envp: &plan.envp, path: &plan.path, auxv: &auxv, random: seed };
+    let contents = Contents { argv: &plan.argv, envp: &plan.envp, path: &plan.path, auxv: &auxv, random: seed };
     let stack = stack::build(&contents, bases.stack_top - bases.stack_skip);
     if stack.start < bases.stack_top - bases.stack_size {
         return Err(Errno::E2BIG);
@@ -219,8 +218,7 @@ impl Loader<'_> {
             let offset = segment.offset - skip;
             match file {
                 Some(file) => {
-                    let mut vma =
-                        Vma::anonymous(start, file_pages, segment.prot, Source::File(file.clone(), offset));
+                    let mut vma = Vma::anonymous(start, file_pages, segment.prot, Source::File(file.clone(), offset));
                     vma.flags.set(VmaFlags::MAY_DIFFER, segment.prot.write);
                     self.mm.map_exactly(self.context, vma)?;
                 }

@@ -189,13 +189,7 @@ impl Program {
         let mut table = vec![0; header.table_size()];
         let program = Program {
             description,
-            elf: Elf {
-                header,
-                segments: Vec::new(),
-                interpreter: None,
-                executable_stack: false,
-                table_addr: 0,
-            },
+            elf: Elf { header, segments: Vec::new(), interpreter: None, executable_stack: false, table_addr: 0 },
             head,
         };
         program.read(current, header.table_offset, &mut table)?;

@@ -55,7 +55,9 @@ impl Bases {
             stack_top: max - random(stack_random) * abi::PAGE_SIZE,
             stack_size,
             stack_skip: random(512) * 16,
-            mmap_base: abi::page_down(max - gap - random(mmap_random).min((max - gap) / abi::PAGE_SIZE / 2) * abi::PAGE_SIZE),
+            mmap_base: abi::page_down(
+                max - gap - random(mmap_random).min((max - gap) / abi::PAGE_SIZE / 2) * abi::PAGE_SIZE,
+            ),
             program: abi::page_down(max / 3 * 2) + random(mmap_random / 2 + 1) * abi::PAGE_SIZE,
             heap_skip: random(HEAP_RANDOM / abi::PAGE_SIZE) * abi::PAGE_SIZE,
         }

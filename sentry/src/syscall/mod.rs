@@ -2,13 +2,14 @@
 
 mod epoll;
 mod eventfd;
-mod ioctl;
 pub mod futex;
+mod ioctl;
 pub mod memory;
 mod pipe;
 pub mod poll;
-mod signalfd;
+mod process;
 pub mod signal;
+mod signalfd;
 mod table;
 mod timerfd;
 

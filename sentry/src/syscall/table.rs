@@ -3,9 +3,9 @@
 
 use abi::nr::*;
 
-use super::*;
 use super::futex;
 use super::signal;
+use super::*;
 use super::{Args, memory};
 use crate::task::Current;
 use crate::{Errno, SysResult};
@@ -15,6 +15,16 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
     let Ok(number) = u32::try_from(number) else { return Err(Errno::ENOSYS) };
     match number {
         // Processes and threads: process.rs
+        __NR_clone => process::clone(current, args).await,
+        __NR_clone3 => process::clone3(current, args).await,
+        __NR_fork => process::fork(current).await,
+        __NR_vfork => process::vfork(current).await,
+        __NR_execve => process::execve(current, args).await,
+        __NR_execveat => process::execveat(current, args).await,
+        __NR_exit => process::exit(current, args),
+        __NR_exit_group => process::exit_group(current, args),
+        __NR_wait4 => process::wait4(current, args).await,
+        __NR_waitid => process::waitid(current, args).await,
 
         // Signals: signal.rs
         __NR_rt_sigaction => signal::rt_sigaction(current, args),
@@ -101,6 +111,10 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
 
         // Terminals and other devices: ioctl.rs
         __NR_ioctl => ioctl::ioctl(current, args),
-        _ => Err(Errno::ENOSYS),
+
+        _ => {
+            current.kernel.observe.count_unknown(u64::from(number));
+            Err(Errno::ENOSYS)
+        }
     }
 }

@@ -226,10 +226,15 @@ impl Current {
         self.task.has_work() && crate::signal::is_interrupted(&self.task)
     }
 
-    /// Tells the task's handles to the outside; called once when it starts and after each change of context.
+    /// Tells the task's handles to the outside; called once when it starts.
     pub fn publish(&self, waker: Waker) {
-        *self.task.wakeup.interrupter.lock() = Some(self.context.interrupter());
+        self.publish_context();
         let _ = self.task.wakeup.waker.set(waker);
+    }
+
+    /// Tells others how to stop the context, after it has changed.
+    pub fn publish_context(&self) {
+        *self.task.wakeup.interrupter.lock() = Some(self.context.interrupter());
     }
 }
 

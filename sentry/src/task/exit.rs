@@ -1,13 +1,14 @@
 //! The end of tasks and processes, and stops (`man 2 exit`, `man 2 wait`).
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use abi::signal::{SigInfo, Signal};
 
 use super::{Current, Task, ThreadGroup, futex};
 use crate::Errno;
-use crate::kernel::Kernel;
 use crate::kernel::wait_queue::Readiness;
+use crate::kernel::{Ending, Kernel};
 use crate::signal;
 
 const CLD_EXITED: i32 = 1;
@@ -46,7 +47,11 @@ pub fn exit_task(mut current: Current, reason: Reason) {
     // The host thread ends, or the stub if it was the space's last; descriptors close with their last table.
     drop(current);
     drop(resources);
+    remove(&kernel, &task, reason);
+}
 
+/// Takes a task that no longer runs out of all tables; its process ends with the last thread.
+pub fn remove(kernel: &Arc<Kernel>, task: &Arc<Task>, reason: Reason) {
     let lineage = kernel.pids.lineage.lock();
     let last = {
         let mut family = task.group.family.lock();
@@ -61,7 +66,7 @@ pub fn exit_task(mut current: Current, reason: Reason) {
     kernel.pids.remove_task(task.tid);
     task.group.thread_queue.wake_all();
     if last {
-        exit_group(&kernel, &task.group);
+        exit_group(kernel, &task.group);
     }
     drop(lineage);
 }
@@ -86,10 +91,10 @@ fn exit_group(kernel: &Arc<Kernel>, group: &Arc<ThreadGroup>) {
         let status = family.exiting.unwrap_or(0);
         (std::mem::take(&mut family.children), status, family.parent.upgrade(), family.exit_signal)
     };
-    if group.pid == 1 {
+    if group.pid == kernel.main_pid.load(Ordering::Relaxed) {
         group.family.lock().exit_status = Some(status);
         group.exit_queue.wake_all();
-        kernel.init_exited(status);
+        kernel.end(Ending::Exited(status));
         return;
     }
     let reaper = find_reaper(kernel, group);

@@ -46,6 +46,7 @@ pub struct Task {
 }
 
 /// The part of a task that others may look at and change, under its lock.
+#[derive(Clone)]
 pub struct TaskState {
     /// `comm`: at most 15 bytes.
     pub name: Vec<u8>,
@@ -61,6 +62,8 @@ pub struct TaskState {
     pub clear_child_tid: u64,
     /// `set_robust_list`: head; 0 for none.
     pub robust_list: u64,
+    /// `man 2 personality`
+    pub personality: u32,
 }
 
 /// How others reach a task that runs guest code or sleeps.
@@ -71,6 +74,17 @@ struct Wakeup {
     in_guest: AtomicBool,
     waker: OnceLock<Waker>,
     interrupter: Mutex<Option<Arc<dyn Interrupter>>>,
+}
+
+impl Wakeup {
+    /// Takes over how `other` is reached.
+    fn adopt(&self, other: &Wakeup) {
+        *self.interrupter.lock() = other.interrupter.lock().clone();
+        if let Some(waker) = other.waker.get() {
+            let _ = self.waker.set(waker.clone());
+        }
+        self.work.store(other.work.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
 }
 
 impl Task {

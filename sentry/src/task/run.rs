@@ -7,6 +7,7 @@ use platform::{Event, Fault};
 use super::current::Exit;
 use super::{Current, Task, exit};
 use crate::kernel::Kernel;
+use crate::observe::Traced;
 use crate::signal::{self, Delivery};
 use crate::syscall::{self, Args};
 
@@ -18,15 +19,24 @@ pub fn start(kernel: &Arc<Kernel>, current: Current) {
     });
 }
 
-async fn main(mut current: Current) {
+/// Runs a task whose context holds a program.
+pub async fn main(mut current: Current) {
+    let mut lifeline = Lifeline(Some((current.kernel.clone(), current.task.clone())));
     loop {
         if let Some(how) = before_guest(&mut current).await {
+            lifeline.0 = None;
             exit::exit_task(current, how);
             return;
         }
         current.orig_rax = None;
         match current.run().await {
-            Ok(Event::Syscall) => serve(&mut current).await,
+            Ok(Event::Syscall) => {
+                serve(&mut current).await;
+                // `execve` may have given the thread the leader's number.
+                if let Some((_, task)) = &mut lifeline.0 {
+                    task.clone_from(&current.task);
+                }
+            }
             Ok(Event::Syscall32) => current.context.regs_mut().rax = abi::Errno::ENOSYS.to_return() as u64,
             Ok(Event::Fault(fault)) => serve_fault(&mut current, &fault),
             Ok(Event::Interrupted) => {}
@@ -34,6 +44,20 @@ async fn main(mut current: Current) {
                 tracing::warn!(tid = current.task.tid, %error, "a guest thread is lost");
                 current.task.group.exit(exit::status_of_signal(abi::signal::Signal::SIGKILL, false));
             }
+        }
+    }
+}
+
+/// Takes the process down when its task is dropped without having exited: a panic in the kernel while it served this task
+/// ends this process only.
+struct Lifeline(Option<(Arc<Kernel>, Arc<Task>)>);
+
+impl Drop for Lifeline {
+    fn drop(&mut self) {
+        if let Some((kernel, task)) = self.0.take() {
+            let status = exit::status_of_signal(abi::signal::Signal::SIGKILL, false);
+            task.group.exit(status);
+            exit::remove(&kernel, &task, exit::Reason::Group(status));
         }
     }
 }
@@ -80,7 +104,11 @@ async fn serve(current: &mut Current) {
     let regs = *current.context.regs();
     current.orig_rax = Some(regs.rax);
     let args = Args([regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9]);
+    let traced = current.kernel.observe.traces(regs.rax).then(|| Traced::begin(current, regs.rax, args));
     let result = syscall::dispatch(current, regs.rax, args).await;
+    if let Some(traced) = traced {
+        traced.finish(current, result);
+    }
     let value = match result {
         Ok(value) => value,
         Err(errno) => errno.to_return() as u64,

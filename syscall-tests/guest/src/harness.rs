@@ -121,7 +121,9 @@ impl T {
         let at = self.log.len.fetch_add(line.len, Ordering::SeqCst);
         if at + line.len <= CAPACITY {
             // SAFETY: the range was reserved for this line and lies inside the mapping.
-            unsafe { std::ptr::copy_nonoverlapping(line.bytes.as_ptr(), self.log.bytes.as_ptr().cast_mut().add(at), line.len) };
+            unsafe {
+                std::ptr::copy_nonoverlapping(line.bytes.as_ptr(), self.log.bytes.as_ptr().cast_mut().add(at), line.len)
+            };
         }
     }
 

@@ -23,7 +23,10 @@ pub fn print(rows: &[Row], stale: &[String]) {
     }
     for (reason, cases) in skips {
         let first = cases.first().copied().unwrap_or_default();
-        println!("skip {first}{}: {reason}", if cases.len() > 1 { format!(" and {} more", cases.len() - 1) } else { String::new() });
+        println!(
+            "skip {first}{}: {reason}",
+            if cases.len() > 1 { format!(" and {} more", cases.len() - 1) } else { String::new() }
+        );
     }
     for entry in stale {
         println!("FAIL known difference {entry}: it agrees now; take it off the list");
@@ -77,7 +80,9 @@ fn table(rows: &[Row]) {
 
 fn line(name: &str, width: usize, [agrees, differs, crashed, timeout, skipped, known, broken]: &[usize; 7]) {
     let cases = agrees + differs + crashed + timeout + skipped + known + broken;
-    println!("  {name:width$} {cases:>6} {agrees:>7} {differs:>8} {crashed:>8} {timeout:>8} {skipped:>8} {known:>6} {broken:>7}");
+    println!(
+        "  {name:width$} {cases:>6} {agrees:>7} {differs:>8} {crashed:>8} {timeout:>8} {skipped:>8} {known:>6} {broken:>7}"
+    );
 }
 
 fn footer(target: &str, width: usize, total: &[usize; 7]) {

@@ -18,5 +18,8 @@ pub fn print(rows: &[Row], stale: &[String]) {
     }
     let failed = rows.iter().filter(|row| row.fails()).count();
     let skipped = rows.iter().filter(|row| matches!(row.verdict, Verdict::Skipped(_))).count();
-    println!("{}", json!({"passed": rows.len() - failed - skipped, "failed": failed + stale.len(), "skipped": skipped}));
+    println!(
+        "{}",
+        json!({"passed": rows.len() - failed - skipped, "failed": failed + stale.len(), "skipped": skipped})
+    );
 }

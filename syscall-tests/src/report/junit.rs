@@ -23,14 +23,27 @@ fn render(name: &str, rows: &[Row], stale: &[String]) -> String {
         let _ = writeln!(
             out,
             "  <testsuite name=\"{}.{}\" tests=\"{}\" failures=\"{failures}\" skipped=\"{skipped}\">",
-            escape(target), escape(family), rows.len()
+            escape(target),
+            escape(family),
+            rows.len()
         );
         for row in rows {
-            let _ = write!(out, "    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3}\"", escape(target), escape(&row.case), row.took.as_secs_f64());
+            let _ = write!(
+                out,
+                "    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3}\"",
+                escape(target),
+                escape(&row.case),
+                row.took.as_secs_f64()
+            );
             let _ = match &row.verdict {
                 Verdict::Skipped(reason) => writeln!(out, "><skipped message=\"{}\"/></testcase>", escape(reason)),
                 verdict if row.fails() => {
-                    writeln!(out, "><failure message=\"{}\">{}</failure></testcase>", verdict.word(), escape(verdict.detail()))
+                    writeln!(
+                        out,
+                        "><failure message=\"{}\">{}</failure></testcase>",
+                        verdict.word(),
+                        escape(verdict.detail())
+                    )
                 }
                 _ => writeln!(out, "/>"),
             };
@@ -40,7 +53,11 @@ fn render(name: &str, rows: &[Row], stale: &[String]) -> String {
     if !stale.is_empty() {
         let _ = writeln!(out, "  <testsuite name=\"known-differences\" tests=\"{0}\" failures=\"{0}\">", stale.len());
         for entry in stale {
-            let _ = writeln!(out, "    <testcase name=\"{}\"><failure message=\"it agrees now\"/></testcase>", escape(entry));
+            let _ = writeln!(
+                out,
+                "    <testcase name=\"{}\"><failure message=\"it agrees now\"/></testcase>",
+                escape(entry)
+            );
         }
         out.push_str("  </testsuite>\n");
     }

@@ -3,7 +3,9 @@
 use super::Call;
 use super::Kind::{self, *};
 use super::Length::{Arg, AtArg, Bits, Returned};
-use super::Returns::{Addr as Address, Bytes, Fd as NewFd, Id, Mode as OldMode, Never, Number, Offset as Position, Pid as NewPid, Zero};
+use super::Returns::{
+    Addr as Address, Bytes, Fd as NewFd, Id, Mode as OldMode, Never, Number, Offset as Position, Pid as NewPid, Zero,
+};
 use super::Struct as S;
 use super::flags as f;
 use crate::nr::*;

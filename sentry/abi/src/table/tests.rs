@@ -35,11 +35,16 @@ fn lengths_name_another_argument_of_the_call() {
                         a
                     }
                 },
-                Kind::ArrayIn(_, a) | Kind::ArrayOut(_, a) | Kind::ArrayInOut(_, a) | Kind::IovIn(a) | Kind::IovOut(a) => a,
+                Kind::ArrayIn(_, a)
+                | Kind::ArrayOut(_, a)
+                | Kind::ArrayInOut(_, a)
+                | Kind::IovIn(a)
+                | Kind::IovOut(a) => a,
                 _ => continue,
             } as usize;
             assert_ne!(other, i, "{}", call.name);
-            let counts = matches!(call.args[other], Kind::Size | Kind::UInt | Kind::Int | Kind::Long | Kind::StructInOut(_));
+            let counts =
+                matches!(call.args[other], Kind::Size | Kind::UInt | Kind::Int | Kind::Long | Kind::StructInOut(_));
             assert!(counts, "{}: argument {other} is no length", call.name);
         }
     }

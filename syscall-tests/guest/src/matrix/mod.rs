@@ -46,7 +46,8 @@ fn absent(c: &mut Cases) {
         let number = by_name(name).map_or(u32::MAX, |call| call.number);
         c.add(format!("{name}/is_absent"), move |t| t.ret("call", raw(number, &[0; 6])));
     }
-    for number in [337, 400, 423, 470, 511, 512, 547, 1000, 0xffff, 0x7fff_ffff, 0xffff_ffff, 0x4000_0001, 0x4000_0200] {
+    for number in [337, 400, 423, 470, 511, 512, 547, 1000, 0xffff, 0x7fff_ffff, 0xffff_ffff, 0x4000_0001, 0x4000_0200]
+    {
         c.add(format!("number_{number:#x}/is_absent"), move |t| t.ret("call", raw(number, &[0; 6])));
     }
 }
@@ -63,7 +64,8 @@ struct Recipe {
 impl Recipe {
     fn new(head: &str, args: Vec<String>) -> Recipe {
         let stable = !head.starts_with('~');
-        let (name, variant) = head.trim_start_matches('~').split_once(':').unwrap_or((head.trim_start_matches('~'), ""));
+        let (name, variant) =
+            head.trim_start_matches('~').split_once(':').unwrap_or((head.trim_start_matches('~'), ""));
         let Some(call) = by_name(name) else { panic!("a recipe for an unknown call") };
         let stable = stable && !matches!(call.returns, Returns::Addr | Returns::Pid);
         Recipe { call, variant: variant.to_owned(), stable, args }
@@ -83,7 +85,11 @@ impl Recipe {
             sys!(setitimer(libc::ITIMER_REAL, &[1u64, 0, 1, 0], 0));
         }
         let r = raw(self.call.number, &values);
-        if self.stable { t.ret(&text, r) } else { t.done(&text, r) }
+        if self.stable {
+            t.ret(&text, r)
+        } else {
+            t.done(&text, r)
+        }
         for (addr, len) in &world.shown {
             t.bytes("written", &bytes_at(*addr, *len));
         }

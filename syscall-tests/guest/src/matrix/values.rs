@@ -58,13 +58,16 @@ impl World {
 
     /// The bytes that a word points to.
     fn bytes(&mut self, t: &T, word: &str) -> Vec<u8> {
-        let list = |s: &str| s[1..s.len() - 1].split(',').filter(|s| !s.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        let list =
+            |s: &str| s[1..s.len() - 1].split(',').filter(|s| !s.is_empty()).map(str::to_owned).collect::<Vec<_>>();
         match word.as_bytes().first() {
             Some(b'[') => list(word).iter().flat_map(|w| self.value(t, w).to_ne_bytes()).collect(),
             Some(b'{') => list(word).iter().flat_map(|w| (self.value(t, w) as u32).to_ne_bytes()).collect(),
             Some(b'(') => list(word).iter().flat_map(|w| (self.value(t, w) as u16).to_ne_bytes()).collect(),
             Some(b'\'' | b'"') => word.as_bytes()[1..].to_vec(),
-            Some(b'v') => [self.value(t, "o4096"), word[1..].parse().unwrap_or(0)].iter().flat_map(|w| w.to_ne_bytes()).collect(),
+            Some(b'v') => {
+                [self.value(t, "o4096"), word[1..].parse().unwrap_or(0)].iter().flat_map(|w| w.to_ne_bytes()).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -123,7 +126,8 @@ impl World {
                 own_ipc();
                 let name = CString::new(format!("case-{}", sys!(getpid()))).unwrap_or_default();
                 let attr = [0u64, 4, 64, 0, 0, 0, 0, 0];
-                let fd = must!(t, mq_open(name.as_c_str(), libc::O_RDWR | libc::O_CREAT | libc::O_NONBLOCK, 0o600, &attr));
+                let fd =
+                    must!(t, mq_open(name.as_c_str(), libc::O_RDWR | libc::O_CREAT | libc::O_NONBLOCK, 0o600, &attr));
                 must!(t, mq_unlink(name.as_c_str()));
                 fd as usize
             }
@@ -155,7 +159,9 @@ impl World {
             "NONCANONICAL" => NONCANONICAL,
             "READONLY" => readonly(t, 1),
             "CLOSED" => 777,
-            number => parse(number).unwrap_or_else(|| t.fail(format_args!("a recipe has the unknown word {number}"))) as usize,
+            number => {
+                parse(number).unwrap_or_else(|| t.fail(format_args!("a recipe has the unknown word {number}"))) as usize
+            }
         }
     }
 
