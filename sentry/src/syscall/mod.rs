@@ -12,6 +12,20 @@ pub mod signal;
 mod signalfd;
 mod table;
 mod timerfd;
+mod allocate;
+mod attributes;
+mod copy;
+mod dir;
+mod fd;
+mod link;
+mod lock;
+mod mount;
+mod open;
+mod read_write;
+mod seek;
+mod stat;
+mod table;
+mod xattr;
 
 pub use table::dispatch;
 

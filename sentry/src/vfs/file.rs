@@ -3,11 +3,13 @@
 use std::any::Any;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 use platform::{Prot, Sharing};
 
+use super::lock::Owner;
+use super::notify::{self, Events};
 use super::{FileType, Location, Metadata};
 use crate::kernel::wait_queue::{Readiness, WaitQueue};
 use crate::task::Current;
@@ -289,6 +291,17 @@ pub trait File: Any + Send + Sync {
     }
 }
 
+/// Who is told that I/O became possible (`O_ASYNC`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct AsyncOwner {
+    /// `F_OWNER_TID` (0), `F_OWNER_PID` (1), `F_OWNER_PGRP` (2).
+    pub kind: i32,
+    /// The number; 0 for nobody.
+    pub id: i32,
+    /// The signal; 0 for SIGIO.
+    pub signal: i32,
+}
+
 /// An open file description (`man 2 open`): what descriptors made by `dup` and `fork` share.
 pub struct FileDescription {
     /// Behaviour.
@@ -298,6 +311,10 @@ pub struct FileDescription {
     /// The position of a seekable file; hold the lock over a read or write that moves it.
     pub position: Mutex<u64>,
     flags: AtomicU32,
+    /// Who gets SIGIO (`F_SETOWN`, `F_SETSIG`).
+    pub async_owner: Mutex<AsyncOwner>,
+    /// Set once a lock was taken that belongs to this description.
+    pub has_locks: AtomicBool,
     /// Unique in the sandbox, never reused: identifies the owner of record locks and epoll keys.
     pub id: u64,
     /// Epoll instances that watch it and forget it when it goes.
@@ -316,6 +333,8 @@ impl FileDescription {
             location,
             position: Mutex::new(0),
             flags: AtomicU32::new(kept.bits()),
+            async_owner: Mutex::default(),
+            has_locks: AtomicBool::new(false),
             id,
             watchers: super::epoll::Watchers::new(id),
         })
@@ -342,8 +361,51 @@ impl FileDescription {
         self.flags().writes()
     }
 
+    /// All attributes: of the inode, or of the file itself where it has no name.
+    ///
+    /// # Errors
+    /// As [`super::Inode::metadata`].
+    pub fn metadata(&self) -> Result<Metadata, Errno> {
+        match &self.location {
+            Some(location) => location.inode().metadata(),
+            None => self.file.metadata(),
+        }
+    }
+
+    /// The type of what is open; anonymous for what has no name.
+    pub fn file_type(&self) -> FileType {
+        self.location.as_ref().map_or(FileType::Anonymous, |location| location.dentry.file_type())
+    }
+
+    /// Releases the record locks that `owner` has on this file.
+    pub fn release_locks(&self, owner: Owner) {
+        let Some(location) = &self.location else { return };
+        let locks = &location.mount.superblock.locks;
+        if !locks.is_empty() {
+            if let Ok(metadata) = location.inode().metadata() {
+                locks.clear_file(metadata.ino, owner);
+            }
+        }
+    }
+
     /// The behaviour as a concrete type.
     pub fn downcast<T: File>(&self) -> Option<&T> {
         (&*self.file as &dyn Any).downcast_ref()
+    }
+}
+
+impl Drop for FileDescription {
+    fn drop(&mut self) {
+        let Some(location) = &self.location else { return };
+        if *self.has_locks.get_mut() {
+            if let Ok(metadata) = location.inode().metadata() {
+                let _ = location.mount.superblock.locks.flock(metadata.ino, self.id, None);
+            }
+            self.release_locks(Owner::Description(self.id));
+        }
+        if !self.flags().contains(OpenFlags::PATH) {
+            let events = if self.is_writable() { Events::CLOSE_WRITE } else { Events::CLOSE_NOWRITE };
+            notify::at_file(location, events);
+        }
     }
 }

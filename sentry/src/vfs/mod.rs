@@ -27,7 +27,7 @@ pub mod walk;
 
 pub use dentry::Dentry;
 pub use fd_table::FdTable;
-pub use file::{DirEntry, File, FileDescription, IoPosition, MapSource, OpenFlags};
+pub use file::{AsyncOwner, DirEntry, File, FileDescription, IoPosition, MapSource, OpenFlags};
 pub use inode::{
     FileSystem, FileType, Inode, LinkTarget, Metadata, NewNode, NodeKind, Ownership, SetAttributes, Timestamps,
 };

@@ -1,0 +1,99 @@
+//! mount, umount2.
+
+use super::Args;
+use super::stat::AT_FDCWD;
+use crate::fs;
+use crate::mm::user::PATH_MAX;
+use crate::task::Current;
+use crate::vfs::permission::{FileCapability, has_capability};
+use crate::vfs::walk::WalkFlags;
+use crate::vfs::{Location, Mount, MountFlags};
+use crate::{Errno, SysResult};
+
+const MS_REMOUNT: u64 = 32;
+const MS_BIND: u64 = 4096;
+const MS_MOVE: u64 = 8192;
+const MS_REC: u64 = 16384;
+const MS_PROPAGATION: u64 = 0xf << 17;
+/// The magic number that old programs put into the high half.
+const MS_MGC_VAL: u64 = 0xc0ed_0000;
+
+fn check_admin(current: &Current) -> Result<(), Errno> {
+    if has_capability(&current.task.credentials(), FileCapability::SysAdmin) { Ok(()) } else { Err(Errno::EPERM) }
+}
+
+pub fn mount(current: &mut Current, args: Args) -> SysResult {
+    let optional = |current: &mut Current, addr: u64| match addr {
+        0 => Ok(Vec::new()),
+        addr => current.read_cstr(addr, PATH_MAX),
+    };
+    let source = optional(current, args.u64(0))?;
+    let target = current.read_path(args.u64(1))?;
+    let file_system = optional(current, args.u64(2))?;
+    let mut flags = args.u64(3);
+    if flags & 0xffff_0000 == MS_MGC_VAL {
+        flags &= 0xffff;
+    }
+    let data = optional(current, args.u64(4))?;
+    let at = current.find(AT_FDCWD, &target, WalkFlags::FOLLOW)?;
+    check_admin(current)?;
+    let mount_flags = MountFlags::from_bits_truncate(flags as u32);
+    if flags & MS_REMOUNT != 0 {
+        return remount(&at, mount_flags);
+    }
+    if flags & MS_BIND != 0 {
+        let from = current.find(AT_FDCWD, &source, WalkFlags::FOLLOW)?;
+        let copies = from.mount.copy_tree(&from.dentry, flags & MS_REC != 0);
+        let (_, top) = copies.first().ok_or(Errno::EINVAL)?;
+        top.attach(&at)?;
+        return Ok(0);
+    }
+    if flags & MS_PROPAGATION != 0 {
+        // There is one mount namespace, so nothing could propagate.
+        return if is_mount_root(&at) { Ok(0) } else { Err(Errno::EINVAL) };
+    }
+    if flags & MS_MOVE != 0 {
+        let from = current.find(AT_FDCWD, &source, WalkFlags::FOLLOW)?;
+        if !is_mount_root(&from) {
+            return Err(Errno::EINVAL);
+        }
+        from.mount.move_to(&at)?;
+        return Ok(0);
+    }
+    let file_system = fs::make(&file_system, &source, &data, current)?;
+    Mount::of(file_system, &source, mount_flags).attach(&at)?;
+    Ok(0)
+}
+
+fn remount(at: &Location, flags: MountFlags) -> SysResult {
+    if !is_mount_root(at) {
+        return Err(Errno::EINVAL);
+    }
+    at.mount.set_flags(flags);
+    Ok(0)
+}
+
+fn is_mount_root(at: &Location) -> bool {
+    std::sync::Arc::ptr_eq(&at.dentry, &at.mount.root)
+}
+
+pub fn umount2(current: &mut Current, args: Args) -> SysResult {
+    const MNT_FORCE: u32 = 1;
+    const MNT_DETACH: u32 = 2;
+    const MNT_EXPIRE: u32 = 4;
+    const UMOUNT_NOFOLLOW: u32 = 8;
+    let flags = args.u32(1);
+    if flags & !(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let path = current.read_path(args.u64(0))?;
+    let walk = if flags & UMOUNT_NOFOLLOW != 0 { WalkFlags::empty() } else { WalkFlags::FOLLOW };
+    let Location { mount, dentry } = current.find(AT_FDCWD, &path, walk)?;
+    check_admin(current)?;
+    if !std::sync::Arc::ptr_eq(&dentry, &mount.root) {
+        return Err(Errno::EINVAL);
+    }
+    drop(dentry);
+    mount.detach(flags & MNT_DETACH != 0)?;
+    Ok(0)
+}
