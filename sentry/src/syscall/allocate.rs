@@ -74,11 +74,11 @@ async fn sync_file(current: &mut Current, fd: i32, data_only: bool) -> SysResult
 pub async fn sync(current: &mut Current, _args: Args) -> SysResult {
     let root = current.task.fs().root();
     let mounts = root.mount.tree();
-    current
-        .kernel
-        .blocking
-        .run(move || mounts.iter().for_each(|mount| drop(mount.file_system().sync())))
-        .await;
+    let sync = move || mounts.iter().filter(|mount| mount.file_system().sync().is_err()).count();
+    let failed = current.kernel.blocking.run(sync).await;
+    if failed > 0 {
+        tracing::warn!(failed, "file systems that could not be synchronized");
+    }
     Ok(0)
 }
 

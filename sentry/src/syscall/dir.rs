@@ -3,8 +3,7 @@
 use super::Args;
 use super::stat::AT_FDCWD;
 use crate::mm::user::PATH_MAX;
-use crate::task::Current;
-use crate::vfs::permission::{FileCapability, has_capability};
+use crate::task::{Capability, Current};
 use crate::vfs::walk::WalkFlags;
 use crate::vfs::{DirEntry, Location, NodeKind, names};
 use crate::{Errno, SysResult};
@@ -138,7 +137,7 @@ pub fn chroot(current: &mut Current, args: Args) -> SysResult {
     let location = find_dir(current, args.u64(0))?;
     let credentials = current.task.credentials();
     names::check_enter(&location, &credentials)?;
-    if !has_capability(&credentials, FileCapability::SysChroot) {
+    if !credentials.has(Capability::SYS_CHROOT) {
         return Err(Errno::EPERM);
     }
     let fs = current.task.fs();

@@ -2,8 +2,7 @@
 
 use super::Args;
 use super::stat::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_FOLLOW};
-use crate::task::Current;
-use crate::vfs::permission::{FileCapability, has_capability};
+use crate::task::{Capability, Current};
 use crate::vfs::walk::WalkFlags;
 use crate::vfs::{NodeKind, names, special};
 use crate::{Errno, SysResult};
@@ -29,7 +28,7 @@ fn link_path(current: &mut Current, from: (i32, u64), to: (i32, u64), flags: u32
         walk |= WalkFlags::FOLLOW;
     }
     if flags & AT_EMPTY_PATH != 0 {
-        if path.is_empty() && !has_capability(&current.task.credentials(), FileCapability::DacReadSearch) {
+        if path.is_empty() && !current.task.credentials().has(Capability::DAC_READ_SEARCH) {
             return Err(Errno::ENOENT);
         }
         walk |= WalkFlags::EMPTY_PATH;

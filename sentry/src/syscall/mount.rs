@@ -4,8 +4,7 @@ use super::Args;
 use super::stat::AT_FDCWD;
 use crate::fs;
 use crate::mm::user::PATH_MAX;
-use crate::task::Current;
-use crate::vfs::permission::{FileCapability, has_capability};
+use crate::task::{Capability, Current};
 use crate::vfs::walk::WalkFlags;
 use crate::vfs::{Location, Mount, MountFlags};
 use crate::{Errno, SysResult};
@@ -19,7 +18,7 @@ const MS_PROPAGATION: u64 = 0xf << 17;
 const MS_MGC_VAL: u64 = 0xc0ed_0000;
 
 fn check_admin(current: &Current) -> Result<(), Errno> {
-    if has_capability(&current.task.credentials(), FileCapability::SysAdmin) { Ok(()) } else { Err(Errno::EPERM) }
+    if current.task.credentials().has(Capability::SYS_ADMIN) { Ok(()) } else { Err(Errno::EPERM) }
 }
 
 pub fn mount(current: &mut Current, args: Args) -> SysResult {

@@ -472,7 +472,7 @@ pub(super) fn file_size_limit(current: &Current) -> u64 {
 
 /// Sends the current task a signal that its own call caused.
 pub(super) fn send_signal(current: &Current, signal: Signal) {
-    crate::signal::send_to_group(&current.task.group, SigInfo::new(signal, SigInfo::SI_KERNEL));
+    crate::signal::send_to_task(&current.task, SigInfo::new(signal, SigInfo::SI_KERNEL));
 }
 
 /// What follows a write: synchronization where it was asked for, and the news of it.

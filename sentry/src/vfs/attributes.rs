@@ -3,10 +3,10 @@
 use abi::types::Timespec;
 
 use super::notify::{self, Events};
-use super::permission::{Access, FileCapability, has_capability, in_group, is_owner_or_capable, may};
+use super::permission::{Access, is_owner_or_capable, may};
 use super::{FileType, Location, Ownership, SetAttributes};
 use crate::Errno;
-use crate::task::Credentials;
+use crate::task::{Capability, Credentials};
 
 const SETUID: u32 = 0o4000;
 const SETGID: u32 = 0o2000;
@@ -36,7 +36,7 @@ pub fn chmod(location: &Location, credentials: &Credentials, mode: u32) -> Resul
         return Err(Errno::EPERM);
     }
     let mut permissions = mode & 0o7777;
-    if !in_group(credentials, file.gid) && !has_capability(credentials, FileCapability::Fsetid) {
+    if !credentials.in_file_group(file.gid) && !credentials.has(Capability::FSETID) {
         permissions &= !SETGID;
     }
     apply(location, &SetAttributes { permissions: Some(permissions), ..SetAttributes::default() }, Events::ATTRIB)
@@ -49,10 +49,10 @@ pub fn chmod(location: &Location, credentials: &Credentials, mode: u32) -> Resul
 pub fn chown(location: &Location, credentials: &Credentials, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
     location.want_write()?;
     let file = location.inode().ownership()?;
-    let capable = has_capability(credentials, FileCapability::Chown);
+    let capable = credentials.has(Capability::CHOWN);
     let owner = credentials.fsuid == file.uid;
     let uid_allowed = uid.is_none_or(|uid| capable || owner && uid == file.uid);
-    let gid_allowed = gid.is_none_or(|gid| capable || owner && (gid == file.gid || in_group(credentials, gid)));
+    let gid_allowed = gid.is_none_or(|gid| capable || owner && (gid == file.gid || credentials.in_file_group(gid)));
     if !uid_allowed || !gid_allowed {
         return Err(Errno::EPERM);
     }
@@ -77,7 +77,7 @@ fn without_set_id(file: &Ownership) -> Option<u32> {
 /// # Errors
 /// What the file system says.
 pub fn drop_privileges(location: &Location, credentials: &Credentials) -> Result<(), Errno> {
-    if has_capability(credentials, FileCapability::Fsetid) {
+    if credentials.has(Capability::FSETID) {
         return Ok(());
     }
     let file = location.inode().ownership()?;
@@ -159,7 +159,7 @@ fn check_xattr(location: &Location, credentials: &Credentials, name: &[u8], acce
         location.want_write()?;
     }
     let file = location.inode().ownership()?;
-    let admin = has_capability(credentials, FileCapability::SysAdmin);
+    let admin = credentials.has(Capability::SYS_ADMIN);
     if name.starts_with(b"trusted.") {
         return match (admin, writes) {
             (true, _) => Ok(()),
@@ -230,7 +230,7 @@ pub fn remove_xattr(location: &Location, credentials: &Credentials, name: &[u8])
 /// EOPNOTSUPP
 pub fn list_xattrs(location: &Location, credentials: &Credentials) -> Result<Vec<Vec<u8>>, Errno> {
     let mut names = location.inode().list_xattrs()?;
-    if !has_capability(credentials, FileCapability::SysAdmin) {
+    if !credentials.has(Capability::SYS_ADMIN) {
         names.retain(|name| !name.starts_with(b"trusted."));
     }
     Ok(names)

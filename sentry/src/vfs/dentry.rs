@@ -313,9 +313,10 @@ impl Dentry {
             self.settle(&mut children, name, source, self, new_name, replaced, exchange, None);
             return Ok(());
         }
-        // Lock order between two directories: by address, as no other path takes two of unrelated place.
+        // Lock order between two directories: the upper first, as rmdir has it; unrelated ones by address.
         let (mut from, mut to);
-        if Arc::as_ptr(self) < Arc::as_ptr(new_dir) {
+        let by_address = || Arc::as_ptr(self) < Arc::as_ptr(new_dir) && !self.is_within(new_dir);
+        if new_dir.is_within(self) || by_address() {
             from = self.writable_children()?;
             to = new_dir.writable_children()?;
         } else {

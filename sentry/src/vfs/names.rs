@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::dentry::{RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT};
 use super::notify::{self, Events};
 use super::permission::{
-    self, Access, FileCapability, has_capability, in_group, may, may_create, may_delete, may_link,
+    self, Access, may, may_create, may_delete, may_link,
 };
 use super::walk::{LastName, Origin, Parent, WalkFlags};
 use super::{Dentry, FileType, Location, MountFlags, NewNode, NodeKind, Ownership};
 use crate::Errno;
-use crate::task::Credentials;
+use crate::task::{Capability, Credentials};
 
 const SETGID: u32 = 0o2000;
 
@@ -22,8 +22,8 @@ pub fn new_node(credentials: &Credentials, dir: &Ownership, kind: NodeKind, perm
         if matches!(node.kind, NodeKind::Directory) {
             node.permissions |= SETGID;
         } else if permissions & 0o2010 == 0o2010
-            && !in_group(credentials, node.gid)
-            && !has_capability(credentials, FileCapability::Fsetid)
+            && !credentials.in_file_group(node.gid)
+            && !credentials.has(Capability::FSETID)
         {
             node.permissions &= !SETGID;
         }
@@ -49,7 +49,7 @@ pub fn make(origin: &Origin, path: &[u8], kind: NodeKind, mode: u32, umask: u32)
     let dir = live_dir(&parent.dir)?;
     may_create(&origin.credentials, &dir)?;
     let is_device = matches!(kind, NodeKind::CharDevice(rdev) if rdev != 0) || matches!(kind, NodeKind::BlockDevice(_));
-    if is_device && !has_capability(&origin.credentials, FileCapability::Mknod) {
+    if is_device && !origin.credentials.has(Capability::MKNOD) {
         return Err(Errno::EPERM);
     }
     let permissions = match kind {
@@ -235,7 +235,7 @@ fn check_rename_flags(credentials: &Credentials, flags: u32) -> Result<(), Errno
     {
         return Err(Errno::EINVAL);
     }
-    if flags & RENAME_WHITEOUT != 0 && !has_capability(credentials, FileCapability::Mknod) {
+    if flags & RENAME_WHITEOUT != 0 && !credentials.has(Capability::MKNOD) {
         return Err(Errno::EPERM);
     }
     Ok(())

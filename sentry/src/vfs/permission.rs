@@ -2,7 +2,7 @@
 
 use super::{FileType, Ownership};
 use crate::Errno;
-use crate::task::Credentials;
+use crate::task::{Capability, Credentials};
 
 bitflags::bitflags! {
     /// What is asked for, in the numbers of `access(2)`.
@@ -17,36 +17,9 @@ bitflags::bitflags! {
     }
 }
 
-/// Capabilities over files.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the names are those of capabilities(7)")]
-pub enum FileCapability {
-    Chown = 0,
-    DacOverride = 1,
-    DacReadSearch = 2,
-    Fowner = 3,
-    Fsetid = 4,
-    LinuxImmutable = 9,
-    SysChroot = 18,
-    SysAdmin = 21,
-    SysResource = 24,
-    Mknod = 27,
-    Lease = 28,
-}
-
-/// Whether `credentials` hold a capability.
-pub fn has_capability(credentials: &Credentials, _capability: FileCapability) -> bool {
-    credentials.fsuid == 0
-}
-
-/// Whether `gid` is the group for file access or a supplementary group.
-pub fn in_group(credentials: &Credentials, gid: u32) -> bool {
-    credentials.fsgid == gid || credentials.groups.contains(&gid)
-}
-
 /// Whether the file system user owns the file or may act as owner.
 pub fn is_owner_or_capable(credentials: &Credentials, file: &Ownership) -> bool {
-    credentials.fsuid == file.uid || has_capability(credentials, FileCapability::Fowner)
+    credentials.fsuid == file.uid || credentials.has(Capability::FOWNER)
 }
 
 /// Checks mode bits, then capabilities.
@@ -56,7 +29,7 @@ pub fn is_owner_or_capable(credentials: &Credentials, file: &Ownership) -> bool 
 pub fn may(credentials: &Credentials, file: &Ownership, want: Access) -> Result<(), Errno> {
     let bits = if credentials.fsuid == file.uid {
         file.permissions >> 6
-    } else if in_group(credentials, file.gid) {
+    } else if credentials.in_file_group(file.gid) {
         file.permissions >> 3
     } else {
         file.permissions
@@ -67,12 +40,12 @@ pub fn may(credentials: &Credentials, file: &Ownership, want: Access) -> Result<
     let directory = file.file_type == FileType::Directory;
     let executable = file.permissions & 0o111 != 0;
     if (directory || executable || !want.contains(Access::EXEC))
-        && has_capability(credentials, FileCapability::DacOverride)
+        && credentials.has(Capability::DAC_OVERRIDE)
     {
         return Ok(());
     }
     let searches = directory && !want.contains(Access::WRITE);
-    if (searches || want == Access::READ) && has_capability(credentials, FileCapability::DacReadSearch) {
+    if (searches || want == Access::READ) && credentials.has(Capability::DAC_READ_SEARCH) {
         return Ok(());
     }
     Err(Errno::EACCES)
@@ -94,7 +67,7 @@ pub fn may_delete(credentials: &Credentials, dir: &Ownership, victim: &Ownership
     may(credentials, dir, Access::WRITE | Access::EXEC)?;
     const STICKY: u32 = 0o1000;
     let foreign = credentials.fsuid != victim.uid && credentials.fsuid != dir.uid;
-    if dir.permissions & STICKY != 0 && foreign && !has_capability(credentials, FileCapability::Fowner) {
+    if dir.permissions & STICKY != 0 && foreign && !credentials.has(Capability::FOWNER) {
         return Err(Errno::EPERM);
     }
     Ok(())
@@ -115,13 +88,14 @@ pub fn may_link(credentials: &Credentials, target: &Ownership) -> Result<(), Err
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::capability::CapSet;
 
     fn file(permissions: u32, uid: u32, gid: u32, file_type: FileType) -> Ownership {
         Ownership { file_type, permissions, uid, gid }
     }
 
     fn user(fsuid: u32, groups: &[u32]) -> Credentials {
-        Credentials { fsuid, fsgid: fsuid, groups: groups.to_vec(), ..Credentials::default() }
+        Credentials::new(fsuid, fsuid, groups.to_vec(), CapSet::FULL)
     }
 
     #[test]
