@@ -20,6 +20,7 @@ pub mod random;
 pub mod seccomp;
 pub mod shared_mapping;
 pub mod stdio;
+pub mod system;
 pub mod template;
 pub mod unix;
 pub mod vdso;

@@ -1,5 +1,6 @@
 //! The system-call layer: one small file a call family (decode, call the object, encode) and the dispatch table.
 
+pub mod credentials;
 mod epoll;
 mod eventfd;
 pub mod futex;
@@ -7,9 +8,14 @@ mod ioctl;
 pub mod memory;
 mod pipe;
 pub mod poll;
+pub mod prctl;
 mod process;
+pub mod rlimit;
+pub mod sched;
+pub mod session;
 pub mod signal;
 mod signalfd;
+pub mod system;
 mod table;
 mod timerfd;
 mod allocate;

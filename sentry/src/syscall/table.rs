@@ -3,8 +3,7 @@
 
 use abi::nr::*;
 
-use super::futex;
-use super::signal;
+use super::rlimit;
 use super::*;
 use super::{Args, memory};
 use crate::task::Current;
@@ -53,12 +52,91 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
 
         // Clocks, timers, sleeping: time.rs
 
-        // Credentials, sessions, limits: credentials.rs, session.rs, rlimit.rs
+        // Credentials, sessions, limits: credentials.rs, session.rs, rlimit.rs, prctl.rs
+        __NR_getuid => credentials::getuid(current),
+        __NR_geteuid => credentials::geteuid(current),
+        __NR_getgid => credentials::getgid(current),
+        __NR_getegid => credentials::getegid(current),
+        __NR_getresuid => credentials::getresuid(current, args),
+        __NR_getresgid => credentials::getresgid(current, args),
+        __NR_setuid => credentials::setuid(current, args),
+        __NR_setgid => credentials::setgid(current, args),
+        __NR_setreuid => credentials::setreuid(current, args),
+        __NR_setregid => credentials::setregid(current, args),
+        __NR_setresuid => credentials::setresuid(current, args),
+        __NR_setresgid => credentials::setresgid(current, args),
+        __NR_setfsuid => credentials::setfsuid(current, args),
+        __NR_setfsgid => credentials::setfsgid(current, args),
+        __NR_getgroups => credentials::getgroups(current, args),
+        __NR_setgroups => credentials::setgroups(current, args),
+        __NR_capget => credentials::capget(current, args),
+        __NR_capset => credentials::capset(current, args),
+        __NR_getpid => session::getpid(current),
+        __NR_gettid => session::gettid(current),
+        __NR_getppid => session::getppid(current),
+        __NR_getpgrp => session::getpgrp(current),
+        __NR_setsid => session::setsid(current),
+        __NR_getpgid => session::getpgid(current, args),
+        __NR_getsid => session::getsid(current, args),
+        __NR_setpgid => session::setpgid(current, args),
+        __NR_set_tid_address => session::set_tid_address(current, args),
+        __NR_pidfd_open => session::pidfd_open(current, args),
+        __NR_pidfd_getfd => session::pidfd_getfd(current, args),
+        __NR_getrlimit => rlimit::getrlimit(current, args),
+        __NR_setrlimit => rlimit::setrlimit(current, args),
+        __NR_prlimit64 => rlimit::prlimit64(current, args),
+        __NR_prctl => prctl::prctl(current, args),
+        __NR_arch_prctl => prctl::arch_prctl(current, args),
 
         // Scheduling: sched.rs
+        __NR_sched_setscheduler => sched::sched_setscheduler(current, args),
+        __NR_sched_getscheduler => sched::sched_getscheduler(current, args),
+        __NR_sched_setparam => sched::sched_setparam(current, args),
+        __NR_sched_getparam => sched::sched_getparam(current, args),
+        __NR_sched_setattr => sched::sched_setattr(current, args),
+        __NR_sched_getattr => sched::sched_getattr(current, args),
+        __NR_sched_get_priority_max => sched::sched_get_priority_max(current, args),
+        __NR_sched_get_priority_min => sched::sched_get_priority_min(current, args),
+        __NR_sched_rr_get_interval => sched::sched_rr_get_interval(current, args),
+        __NR_sched_setaffinity => sched::sched_setaffinity(current, args),
+        __NR_sched_getaffinity => sched::sched_getaffinity(current, args),
+        __NR_getcpu => sched::getcpu(current, args),
+        __NR_getpriority => sched::getpriority(current, args),
+        __NR_setpriority => sched::setpriority(current, args),
+        __NR_ioprio_get => sched::ioprio_get(current, args),
+        __NR_ioprio_set => sched::ioprio_set(current, args),
         __NR_sched_yield => Ok(0),
 
         // The system: system.rs
+        __NR_uname => system::uname(current, args),
+        __NR_sethostname => system::sethostname(current, args),
+        __NR_setdomainname => system::setdomainname(current, args),
+        __NR_sysinfo => system::sysinfo(current, args),
+        __NR_getrandom => system::getrandom(current, args),
+        __NR_personality => system::personality(current, args),
+        __NR_syslog => system::syslog(current, args),
+        __NR_reboot
+        | __NR_acct
+        | __NR_swapon
+        | __NR_swapoff
+        | __NR_init_module
+        | __NR_finit_module
+        | __NR_delete_module
+        | __NR_kexec_load
+        | __NR_kexec_file_load
+        | __NR_iopl
+        | __NR_ioperm
+        | __NR_quotactl
+        | __NR_quotactl_fd
+        | __NR_vhangup
+        | __NR_bpf
+        | __NR_perf_event_open
+        | __NR_fanotify_init
+        | __NR_userfaultfd
+        | __NR_add_key
+        | __NR_request_key
+        | __NR_keyctl
+        | __NR_open_by_handle_at => system::refused(current),
 
         // Memory: memory.rs
         __NR_mmap => memory::mmap(current, args),

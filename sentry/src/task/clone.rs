@@ -209,6 +209,7 @@ fn child_state(parent: &Task, request: &CloneRequest, mm: Arc<crate::mm::MemoryM
         fs: if has(CloneFlags::FS) { state.fs.clone() } else { state.fs.copy() },
         clear_child_tid: if has(CloneFlags::CHILD_CLEARTID) { request.child_tid } else { 0 },
         robust_list: 0,
+        scheduling: state.scheduling.for_child(),
         personality: state.personality,
     })
 }

@@ -11,6 +11,7 @@ pub mod pid;
 pub mod pidfd;
 pub mod rlimit;
 pub mod run;
+pub mod scheduling;
 pub mod session;
 mod thread_group;
 pub mod wait;
@@ -62,6 +63,8 @@ pub struct TaskState {
     pub clear_child_tid: u64,
     /// `set_robust_list`: head; 0 for none.
     pub robust_list: u64,
+    /// How it wants to be scheduled.
+    pub scheduling: scheduling::Scheduling,
     /// `man 2 personality`
     pub personality: u32,
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use abi::signal::{SigInfo, Signal};
 
-use super::{Family, ThreadGroup};
+use super::{Current, Family, ThreadGroup};
+use crate::Errno;
 use crate::kernel::Kernel;
 use crate::signal;
 
@@ -12,6 +13,86 @@ use crate::signal;
 /// stopped member (POSIX, 3.264).
 pub fn is_orphaned(kernel: &Kernel, pgid: i32) -> bool {
     is_orphaned_without(kernel, pgid, None)
+}
+
+/// Where the process `pid` belongs; 0 is the caller.
+///
+/// # Errors
+/// ESRCH
+pub fn of(current: &Current, pid: i32) -> Result<Place, Errno> {
+    let place = place(&find(current, pid)?.family.lock());
+    Ok(place)
+}
+
+/// `setpgid`; zeros stand for the caller, and for the process's own number.
+///
+/// # Errors
+/// As `man 2 setpgid`: EINVAL, ESRCH, EPERM, EACCES.
+pub fn set_process_group(current: &Current, pid: i32, pgid: i32) -> Result<(), Errno> {
+    let caller = &current.task.group;
+    let pid = if pid == 0 { caller.pid } else { pid };
+    let pgid = if pgid == 0 { pid } else { pgid };
+    if pgid < 0 {
+        return Err(Errno::EINVAL);
+    }
+    let _lineage = current.kernel.pids.lineage.lock();
+    let Some(target) = current.kernel.pids.group(pid) else {
+        return Err(if current.kernel.pids.task(pid).is_some() { Errno::EINVAL } else { Errno::ESRCH });
+    };
+    let own_sid = caller.family.lock().sid;
+    let (is_child, theirs, has_execed) = {
+        let family = target.family.lock();
+        let is_child = family.parent.upgrade().is_some_and(|parent| Arc::ptr_eq(&parent, caller));
+        (is_child, place(&family), family.has_execed)
+    };
+    if is_child {
+        if theirs.sid != own_sid {
+            return Err(Errno::EPERM);
+        }
+        if has_execed {
+            return Err(Errno::EACCES);
+        }
+    } else if !Arc::ptr_eq(&target, caller) {
+        return Err(Errno::ESRCH);
+    }
+    if theirs.sid == pid {
+        return Err(Errno::EPERM);
+    }
+    if pgid != pid {
+        let exists = Place { pgid, sid: own_sid };
+        if !current.kernel.pids.groups().iter().any(|group| place(&group.family.lock()) == exists) {
+            return Err(Errno::EPERM);
+        }
+    }
+    target.family.lock().pgid = pgid;
+    Ok(())
+}
+
+/// `setsid`: the caller leads a new session and a new process group. Its number.
+///
+/// # Errors
+/// EPERM when a process group of that number exists.
+pub fn create(current: &Current) -> Result<i32, Errno> {
+    let caller = &current.task.group;
+    let _lineage = current.kernel.pids.lineage.lock();
+    let leads = |group: &Arc<ThreadGroup>| {
+        let family = group.family.lock();
+        family.pgid == caller.pid
+    };
+    if caller.family.lock().sid == caller.pid || current.kernel.pids.groups().iter().any(leads) {
+        return Err(Errno::EPERM);
+    }
+    let mut family = caller.family.lock();
+    (family.sid, family.pgid) = (caller.pid, caller.pid);
+    Ok(caller.pid)
+}
+
+fn find(current: &Current, pid: i32) -> Result<Arc<ThreadGroup>, Errno> {
+    let pids = &current.kernel.pids;
+    match pid {
+        0 => Ok(current.task.group.clone()),
+        _ => pids.group(pid).or_else(|| Some(pids.task(pid)?.group.clone())).ok_or(Errno::ESRCH),
+    }
 }
 
 /// Sends SIGHUP and SIGCONT to the process groups that the exit of `leaving` orphans while they have stopped members: its own
@@ -41,9 +122,13 @@ pub fn hang_up_orphans(kernel: &Kernel, leaving: &Arc<ThreadGroup>, children: &[
     }
 }
 
-struct Place {
-    pgid: i32,
-    sid: i32,
+/// Where a process belongs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Process group.
+    pub pgid: i32,
+    /// Session.
+    pub sid: i32,
 }
 
 fn place(family: &Family) -> Place {

@@ -1,5 +1,6 @@
 //! A process: the threads that share a pid, and its place among parents, groups and sessions.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -24,6 +25,8 @@ pub struct ThreadGroup {
     /// Resource usage so far, brought up to date when threads exit.
     pub usage: Mutex<Rusage>,
     children_usage: Mutex<Rusage>,
+    /// `prctl(PR_SET_DUMPABLE)`: others of the same user may look into it.
+    pub dumpable: AtomicBool,
     /// Woken when a child changes state (`wait4`).
     pub child_events: WaitQueue,
     /// Woken when this process exits (pidfd).
@@ -75,6 +78,7 @@ impl ThreadGroup {
             limits: Mutex::new(limits),
             usage: Mutex::default(),
             children_usage: Mutex::default(),
+            dumpable: AtomicBool::new(true),
             child_events: WaitQueue::new(),
             exit_queue: WaitQueue::new(),
             thread_queue: WaitQueue::new(),

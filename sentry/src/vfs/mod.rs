@@ -26,7 +26,7 @@ pub mod timerfd;
 pub mod walk;
 
 pub use dentry::Dentry;
-pub use fd_table::FdTable;
+pub use fd_table::{FdTable, NR_OPEN};
 pub use file::{AsyncOwner, DirEntry, File, FileDescription, IoPosition, MapSource, OpenFlags};
 pub use inode::{
     FileSystem, FileType, Inode, LinkTarget, Metadata, NewNode, NodeKind, Ownership, SetAttributes, Timestamps,

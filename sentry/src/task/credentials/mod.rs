@@ -1,6 +1,16 @@
 //! User, group and capability identity (`man 7 credentials`, `man 7 capabilities`).
 
+mod exec;
+mod set_id;
+
+pub use exec::{FileCapabilities, FilePrivileges};
+pub use set_id::MAX_GROUPS;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use super::capability::{CapSet, Capabilities, Capability};
+use super::{Current, Task};
 
 bitflags::bitflags! {
     /// `SECBIT_*` (`man 7 capabilities`).
@@ -23,6 +33,14 @@ bitflags::bitflags! {
         /// Locks the former.
         const NO_CAP_AMBIENT_RAISE_LOCKED = 0x80;
     }
+}
+
+impl SecureBits {
+    /// The bits that lock others.
+    pub const LOCKS: SecureBits = SecureBits::NOROOT_LOCKED
+        .union(SecureBits::NO_SETUID_FIXUP_LOCKED)
+        .union(SecureBits::KEEP_CAPS_LOCKED)
+        .union(SecureBits::NO_CAP_AMBIENT_RAISE_LOCKED);
 }
 
 /// An immutable set of credentials; tasks share and replace it whole.
@@ -87,4 +105,41 @@ impl Credentials {
     pub fn in_file_group(&self, gid: u32) -> bool {
         self.fsgid == gid || self.groups.contains(&gid)
     }
+}
+
+impl Task {
+    /// Replaces the task's credentials. Whoever changes identity or gains capabilities is no longer dumpable, and does not
+    /// hear of its parent's death any more (`man 2 prctl`).
+    pub fn set_credentials(&self, new: Credentials) {
+        let (uid, is_sensitive) = {
+            let mut state = self.state.lock();
+            let old = std::mem::replace(&mut state.credentials, Arc::new(new));
+            let new = &state.credentials;
+            let same_identity =
+                (old.euid, old.egid, old.fsuid, old.fsgid) == (new.euid, new.egid, new.fsuid, new.fsgid);
+            (new.uid, !same_identity || !old.capabilities.permitted.includes(new.capabilities.permitted))
+        };
+        if is_sensitive {
+            self.group.dumpable.store(false, Ordering::Relaxed);
+            self.signals.lock().parent_death_signal = None;
+        }
+        if self.tid == self.group.pid {
+            self.group.family.lock().uid = uid;
+        }
+    }
+}
+
+/// Whether the current task may look into `target` (Linux's `ptrace_may_access` with real credentials).
+pub fn may_access(current: &Current, target: &Arc<Task>) -> bool {
+    if Arc::ptr_eq(&current.task.group, &target.group) {
+        return true;
+    }
+    let (own, theirs) = (current.task.credentials(), target.credentials());
+    if own.has(Capability::SYS_PTRACE) {
+        return true;
+    }
+    let same = [theirs.uid, theirs.euid, theirs.suid].iter().all(|&uid| uid == own.uid)
+        && [theirs.gid, theirs.egid, theirs.sgid].iter().all(|&gid| gid == own.gid);
+    let within = own.capabilities.permitted.includes(theirs.capabilities.permitted);
+    same && within && target.group.dumpable.load(Ordering::Relaxed)
 }
