@@ -21,6 +21,7 @@ pub mod signal;
 pub mod syscall;
 pub mod task;
 pub mod time;
+pub mod tty;
 pub mod vfs;
 
 pub use abi::Errno;

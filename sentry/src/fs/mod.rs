@@ -39,3 +39,8 @@ pub fn names() -> Vec<&'static str> {
     names.push("tmpfs");
     names
 }
+//! File systems, one folder each.
+
+pub mod dev;
+pub mod devpts;
+pub mod host;

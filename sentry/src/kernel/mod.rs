@@ -42,6 +42,8 @@ pub struct Kernel {
     pub observe: Observe,
     /// The process whose end is the sandbox's.
     pub main_pid: AtomicI32,
+    /// Terminals: pseudo-terminals, and whose controlling terminal is which.
+    pub terminals: crate::tty::Terminals,
     outcome: Outcome,
 }
 
