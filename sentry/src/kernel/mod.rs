@@ -84,6 +84,7 @@ impl Kernel {
             observe: Observe::default(),
             main_pid: AtomicI32::new(1),
             futexes: crate::task::futex::Table::default(),
+            terminals: crate::tty::Terminals::default(),
             outcome: Outcome::default(),
         }
     }

@@ -29,6 +29,7 @@ fn set_flag(current: &mut Current, description: &FileDescription, flag: OpenFlag
     let on = current.read_object::<i32>(argument)? != 0;
     let mut flags = description.flags();
     flags.set(flag, on);
+    description.file.set_flags(flags)?;
     description.set_status_flags(flags);
     Ok(0)
 }

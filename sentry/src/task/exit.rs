@@ -97,6 +97,9 @@ fn exit_group(kernel: &Arc<Kernel>, group: &Arc<ThreadGroup>) {
         kernel.end(Ending::Exited(status));
         return;
     }
+    if group.family.lock().sid == group.pid {
+        crate::tty::session_leader_exits(kernel, group.pid);
+    }
     let reaper = find_reaper(kernel, group);
     for child in &children {
         adopt(kernel, reaper.as_ref(), child.clone());

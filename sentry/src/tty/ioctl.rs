@@ -91,7 +91,9 @@ impl Tty {
             // Typing for others: off by default in Linux, too (`dev.tty.legacy_tiocsti`).
             TIOCSTI => return Err(Errno::EIO),
             TIOCCONS => return Err(Errno::EPERM),
-            TIOCVHANGUP if current.task.credentials().has(Capability::SYS_ADMIN) => self.hang_up(&current.kernel, false),
+            TIOCVHANGUP if current.task.credentials().has(Capability::SYS_ADMIN) => {
+                self.hang_up(&current.kernel, false)
+            }
             TIOCVHANGUP => return Err(Errno::EPERM),
             _ => return Err(Errno::ENOTTY),
         }

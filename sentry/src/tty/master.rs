@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use abi::uapi::general::{O_CLOEXEC, TIOCPKT_DATA};
-use abi::uapi::ioctl::{
-    FIONREAD, TIOCGPKT, TIOCGPTLCK, TIOCGPTN, TIOCGPTPEER, TIOCOUTQ, TIOCPKT, TIOCSIG, TIOCSPTLCK,
-};
 use abi::signal::Signal;
+use abi::uapi::general::{O_CLOEXEC, TIOCPKT_DATA};
+use abi::uapi::ioctl::{FIONREAD, TIOCGPKT, TIOCGPTLCK, TIOCGPTN, TIOCGPTPEER, TIOCOUTQ, TIOCPKT, TIOCSIG, TIOCSPTLCK};
 
 use super::pty::{BUFFER_SIZE, Pty};
 use super::{PtySlave, Tty, silent_queue};

@@ -17,8 +17,8 @@ pub use slave::PtySlave;
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use abi::signal::{SigInfo, Signal};
 use parking_lot::Mutex;

@@ -6,7 +6,8 @@ use std::sync::{Arc, Weak};
 use abi::signal::Signal;
 use abi::types::{Termios, Timespec, Winsize};
 use abi::uapi::general::{
-    IXON, TIOCPKT_DOSTOP, TIOCPKT_FLUSHREAD, TIOCPKT_FLUSHWRITE, TIOCPKT_NOSTOP, TIOCPKT_START, TIOCPKT_STOP, VSTART, VSTOP,
+    IXON, TIOCPKT_DOSTOP, TIOCPKT_FLUSHREAD, TIOCPKT_FLUSHWRITE, TIOCPKT_NOSTOP, TIOCPKT_START, TIOCPKT_STOP, VSTART,
+    VSTOP,
 };
 use parking_lot::Mutex;
 
@@ -127,8 +128,7 @@ impl State {
         let old = has_usual_flow(self.line.termios());
         let new = has_usual_flow(&termios);
         if old != new {
-            let (set, clear) =
-                if new { (TIOCPKT_DOSTOP, TIOCPKT_NOSTOP) } else { (TIOCPKT_NOSTOP, TIOCPKT_DOSTOP) };
+            let (set, clear) = if new { (TIOCPKT_DOSTOP, TIOCPKT_NOSTOP) } else { (TIOCPKT_NOSTOP, TIOCPKT_DOSTOP) };
             self.note(set, clear);
         }
         self.line.set_termios(termios);

@@ -20,8 +20,7 @@ use crate::vfs::{File, IoPosition, Metadata, OpenFlags};
 use crate::{Errno, SysResult};
 
 /// What every file shows once the terminal was hung up.
-const HUNG_UP: Readiness =
-    Readiness::READABLE.union(Readiness::WRITABLE).union(Readiness::ERR).union(Readiness::HUP);
+const HUNG_UP: Readiness = Readiness::READABLE.union(Readiness::WRITABLE).union(Readiness::ERR).union(Readiness::HUP);
 
 /// An open slave side.
 pub struct PtySlave {
@@ -91,7 +90,13 @@ impl PtySlave {
     }
 
     /// Whether a raw read has to wait for more, by `VMIN` and `VTIME`; `Some(0)` says that its time is over.
-    fn waits_for_more(&self, state: &State, len: usize, reader: i32, queue: &WaitQueue) -> Option<Result<usize, Errno>> {
+    fn waits_for_more(
+        &self,
+        state: &State,
+        len: usize,
+        reader: i32,
+        queue: &WaitQueue,
+    ) -> Option<Result<usize, Errno>> {
         let termios = state.line.termios();
         if termios.local(abi::uapi::general::ICANON) {
             return None;

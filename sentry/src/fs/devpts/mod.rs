@@ -124,9 +124,7 @@ impl Inode for DevPtsInode {
     fn metadata(&self) -> Result<Metadata, Errno> {
         Ok(match self.node {
             Node::Root => self.plain(ROOT_INO, FileType::Directory, 0o755, 0),
-            Node::Ptmx => {
-                self.plain(PTMX_INO, FileType::CharDevice, *self.file_system.ptmx.lock(), make_device(5, 2))
-            }
+            Node::Ptmx => self.plain(PTMX_INO, FileType::CharDevice, *self.file_system.ptmx.lock(), make_device(5, 2)),
             Node::Slave(number) => {
                 let tty = self.file_system.ptys.get(number).ok_or(Errno::ENOENT)?;
                 tty.pty().ok_or(Errno::ENOENT)?.metadata(DEV)

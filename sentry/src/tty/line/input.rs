@@ -69,11 +69,7 @@ impl Line {
         if !self.termios.local(flag::ISIG) {
             return false;
         }
-        let signals = [
-            (flag::VINTR, Signal::SIGINT),
-            (flag::VQUIT, Signal::SIGQUIT),
-            (flag::VSUSP, Signal::SIGTSTP),
-        ];
+        let signals = [(flag::VINTR, Signal::SIGINT), (flag::VQUIT, Signal::SIGQUIT), (flag::VSUSP, Signal::SIGTSTP)];
         let Some((_, signal)) = signals.into_iter().find(|(index, _)| self.termios.is(byte, *index)) else {
             return false;
         };
