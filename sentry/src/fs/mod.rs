@@ -1,5 +1,8 @@
 //! File systems, one folder each, and the list of those that `mount` can make.
 
+pub mod dev;
+pub mod devpts;
+pub mod host;
 pub mod tmpfs;
 
 use std::collections::BTreeMap;
@@ -39,8 +42,3 @@ pub fn names() -> Vec<&'static str> {
     names.push("tmpfs");
     names
 }
-//! File systems, one folder each.
-
-pub mod dev;
-pub mod devpts;
-pub mod host;

@@ -15,12 +15,16 @@ use crate::vfs::{Inode, NewNode, NodeKind};
 /// Group `tty`.
 const TTY_GROUP: u32 = 5;
 
-/// Makes the drivers known; once is enough, more does no harm.
+/// Makes the drivers and the file systems of devices known; once is enough, more does no harm.
 pub fn register_drivers() {
     static DONE: Once = Once::new();
     DONE.call_once(|| {
         register_char_device(1, 3..=9, Arc::new(memory::MemoryDevices));
         register_char_device(5, 0..=2, Arc::new(terminal::TerminalDevices));
+        super::register("devpts", |_, data, current| {
+            let options = std::str::from_utf8(data).map_err(|_| Errno::EINVAL)?;
+            Ok(super::devpts::DevPts::new(current.kernel.terminals.ptys.clone(), options)?)
+        });
         register_char_device(crate::tty::PTS_MAJOR, 0..=crate::tty::pty::MAX, Arc::new(terminal::PtsDevices));
     });
 }
