@@ -14,6 +14,8 @@
 mod attributes;
 mod change;
 mod config;
+mod filter;
+mod jail;
 mod list;
 mod mask;
 mod node;
@@ -22,4 +24,5 @@ mod resolve;
 mod server;
 
 pub use config::{AttachPoint, Config, Mutability, PseudoFiles};
+pub use jail::{Identity, JailError, NAMESPACES, jail};
 pub use server::{ServeError, serve};

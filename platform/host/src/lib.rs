@@ -2,6 +2,7 @@
 //!
 //! One file a subject. Whatever is `unsafe` about talking to the host ends here.
 
+pub mod capability;
 pub mod channel_memory;
 pub mod clock;
 pub mod cpu;
@@ -12,12 +13,14 @@ pub mod launch;
 pub mod limits;
 pub mod memory;
 pub mod metadata;
+pub mod namespace;
 pub mod probe;
 pub mod process;
 pub mod process_memory;
 pub mod ptrace;
 pub mod random;
 pub mod seccomp;
+pub mod seccomp_allow;
 pub mod shared_mapping;
 pub mod stdio;
 pub mod stream;
