@@ -5,6 +5,7 @@
 pub mod capability;
 pub mod channel_memory;
 pub mod clock;
+pub mod code_memory;
 pub mod cpu;
 pub mod event;
 pub mod file;

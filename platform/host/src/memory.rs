@@ -13,8 +13,17 @@ use crate::{check, errno};
 /// # Errors
 /// ENOMEM, EMFILE, ENFILE; EFBIG for a length beyond what files may have.
 pub fn memfd(name: &str, len: u64) -> Result<OwnedFd, Errno> {
+    create(name, len, MFdFlags::MFD_CLOEXEC)
+}
+
+/// The same, ready for seals.
+pub(crate) fn sealable_memfd(name: &str, len: u64) -> Result<OwnedFd, Errno> {
+    create(name, len, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
+}
+
+fn create(name: &str, len: u64, flags: MFdFlags) -> Result<OwnedFd, Errno> {
     let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
-    let fd = memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC).map_err(errno)?;
+    let fd = memfd_create(name.as_c_str(), flags).map_err(errno)?;
     resize(&fd, len)?;
     Ok(fd)
 }

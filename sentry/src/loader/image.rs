@@ -195,7 +195,7 @@ impl Loader<'_> {
         let exec = elf.segments.iter().any(|segment| segment.prot.exec);
         let rights = Prot { read: true, write: false, exec };
         match description.file.map(rights, Sharing::Private) {
-            Ok(source) => Ok(Some(Arc::new(MappedFile { description: description.clone(), source }))),
+            Ok(source) => Ok(Some(MappedFile::new(description.clone(), source))),
             Err(Errno::ENODEV) => Ok(None),
             Err(error) => Err(error),
         }

@@ -93,6 +93,9 @@ impl MemoryMap {
             return Err(Errno::ENOMEM);
         }
         if start < allowed_end {
+            if prot.write {
+                state.show_file(context, &(start..allowed_end))?;
+            }
             context.protect(start, allowed_end - start, prot)?;
             state.list.update(start..allowed_end, |vma| {
                 vma.prot = prot;
@@ -118,8 +121,10 @@ impl State {
         if cuts_a_hole && self.list.count() >= MAX_MAP_COUNT {
             return Err(Errno::ENOMEM);
         }
+        self.vacate(context, &range)?;
         context.unmap(range.start, range.end - range.start)?;
-        self.list.remove(range);
+        self.list.remove(range.clone());
+        self.forget_patches(context, &range);
         Ok(())
     }
 

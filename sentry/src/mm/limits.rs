@@ -3,6 +3,7 @@
 use abi::uapi::general::{RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK};
 
 use crate::task::Current;
+use crate::task::capability::Capability;
 
 /// The limits of a process at the time of a call, in bytes; `u64::MAX` is infinity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +27,7 @@ impl MapLimits {
     pub fn of(current: &Current) -> MapLimits {
         let limits = current.task.group.limits.lock();
         let soft = |resource: u32| limits.0.get(resource as usize).map_or(u64::MAX, |limit| limit.cur);
-        // The superuser stands for CAP_IPC_LOCK.
-        let may_lock = current.task.credentials().euid == 0;
+        let may_lock = current.task.credentials().has(Capability::IPC_LOCK);
         MapLimits {
             address_space: soft(RLIMIT_AS),
             data: soft(RLIMIT_DATA),

@@ -1,6 +1,7 @@
 //! `mmap`: checks, the choice of an address, and the mapping itself.
 
 use std::ops::Range;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use platform::{Context, Prot, Sharing};
@@ -10,7 +11,7 @@ use super::list::VmaList;
 use super::vma::{ALL, MappedFile, SharedMemory, Source, Vma, VmaFlags};
 use super::{MAX_MAP_COUNT, MemoryMap, State};
 use crate::Errno;
-use crate::vfs::{FileDescription, OpenFlags};
+use crate::vfs::{FileDescription, MountFlags};
 
 bitflags::bitflags! {
     /// `MAP_*` of `mmap` (`man 2 mmap`) without the type bits.
@@ -308,13 +309,13 @@ fn file_vma(vma: &mut Vma, description: &Arc<FileDescription>, offset: u64, flag
     let source = description.file.map(rights, vma.sharing)?;
     offset.checked_add(source.offset).and_then(|at| at.checked_add(vma.len())).ok_or(Errno::EOVERFLOW)?;
     vma.flags.set(VmaFlags::MAY_DIFFER, vma.sharing == Sharing::Private && vma.prot.write);
-    vma.source = Source::File(Arc::new(MappedFile { description: description.clone(), source }), offset);
+    vma.source = Source::File(MappedFile::new(description.clone(), source), offset);
     Ok(())
 }
 
 /// Whether the file lies on a mount whose programs may run.
 fn may_execute(description: &FileDescription) -> bool {
-    !description.flags().contains(OpenFlags::PATH)
+    description.location.as_ref().is_none_or(|location| !location.mount.flags().contains(MountFlags::NOEXEC))
 }
 
 /// `/dev/zero`: mapping it is mapping zeroes.
@@ -328,23 +329,28 @@ fn is_zero_device(description: &FileDescription) -> bool {
 impl State {
     /// Maps on the host, then enters it in the list.
     pub(super) fn place(&mut self, context: &mut dyn Context, vma: Vma) -> Result<(), Errno> {
-        let len = vma.len();
+        let (len, range) = (vma.len(), vma.start..vma.end);
+        self.vacate(context, &range)?;
         match &vma.source {
             Source::Anonymous | Source::Heap | Source::Stack => {
                 context.map_anonymous(vma.start, len, vma.prot, vma.flags.contains(VmaFlags::NORESERVE))?;
             }
             Source::Shared(memory, offset) => {
-                use std::os::fd::AsFd;
                 context.map_file(vma.start, len, vma.prot, Sharing::Shared, memory.fd.as_fd(), *offset)?;
             }
+            Source::File(..) if self.map_patched(context, &vma)? => {
+                self.list.insert(vma);
+                self.peak = self.peak.max(self.list.total());
+                return Ok(());
+            }
             Source::File(file, offset) => {
-                use std::os::fd::AsFd;
                 let at = file.source.offset.checked_add(*offset).ok_or(Errno::EOVERFLOW)?;
                 context.map_file(vma.start, len, vma.prot, vma.sharing, file.source.fd.as_fd(), at)?;
             }
             Source::Fixed(_) => return Err(Errno::EINVAL),
         }
         self.list.insert(vma);
+        self.forget_patches(context, &range);
         self.peak = self.peak.max(self.list.total());
         Ok(())
     }

@@ -15,8 +15,11 @@ pub mod limits;
 pub mod list;
 pub mod lock;
 pub mod map;
+mod patch;
+mod patch_table;
 pub mod remap;
 pub mod show;
+pub mod site;
 pub mod user;
 pub mod vma;
 
@@ -32,6 +35,7 @@ pub use futex_key::FutexKey;
 pub use limits::MapLimits;
 pub use list::VmaList;
 pub use map::{Backing, MapFlags, MapRequest};
+pub use patch_table::PatchTable;
 pub use vma::{MappedFile, SharedMemory, Source, Vma, VmaFlags};
 
 /// Lowest address that may be mapped (`/proc/sys/vm/mmap_min_addr`).
@@ -64,6 +68,8 @@ struct State {
     lock_future: VmaFlags,
     /// `personality(READ_IMPLIES_EXEC)`
     read_implies_exec: bool,
+    /// What shows patched text.
+    patches: patch::Patches,
     /// Highest `total` so far (`VmPeak`).
     peak: u64,
 }
@@ -128,6 +134,10 @@ fn next_id() -> u64 {
 impl MemoryMap {
     /// The list of a fresh address space of the platform: nothing but what the platform itself has mapped.
     pub fn new(layout: &Layout) -> MemoryMap {
+        MemoryMap::with_table(layout, patch_table::PatchTable::new(layout))
+    }
+
+    fn with_table(layout: &Layout, table: Option<Arc<patch_table::PatchTable>>) -> MemoryMap {
         let mut list = VmaList::default();
         for fixed in &layout.fixed {
             list.insert(Vma::anonymous(fixed.start, fixed.end, fixed.prot, Source::Fixed(fixed.name)));
@@ -140,14 +150,18 @@ impl MemoryMap {
             image: Arc::default(),
             lock_future: VmaFlags::empty(),
             read_implies_exec: false,
+            patches: patch::Patches::new(table),
             peak: 0,
         };
         MemoryMap { id: next_id(), layout: bounds, state: Mutex::new(state) }
     }
 
-    /// The list of a fresh address space for a program that replaces the one in `old`.
-    pub fn for_exec(layout: &Layout, _old: Option<&MemoryMap>) -> MemoryMap {
-        MemoryMap::new(layout)
+    /// The list of a fresh address space for a program that replaces the one in `old`, whose sandbox's patched text it shares.
+    pub fn for_exec(layout: &Layout, old: Option<&MemoryMap>) -> MemoryMap {
+        match old.and_then(|old| old.state.lock().patches.table().cloned()) {
+            Some(table) => MemoryMap::with_table(layout, Some(table)),
+            None => MemoryMap::new(layout),
+        }
     }
 
     /// Copies the address space: the host's copy by `context`, and the list. No thread of the process can change the map

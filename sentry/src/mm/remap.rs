@@ -152,6 +152,8 @@ impl State {
             self.place(context, copy)?;
             return Ok(new.start);
         }
+        self.vacate(context, &new)?;
+        self.show_file(context, &old)?;
         move_pages(context, old.start, len, new.start, keep_old)?;
         let mut moved = vma.part(old.start, old.end).moved(new.start);
         if keep_old {

@@ -1,11 +1,12 @@
 //! One mapping of an address space: a range with one protection and one source.
 
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use platform::{Prot, Sharing};
-use std::os::fd::OwnedFd;
 
+use super::patch_table::FileText;
 use crate::Errno;
 use crate::vfs::{FileDescription, MapSource};
 
@@ -72,6 +73,15 @@ pub struct MappedFile {
     pub description: Arc<FileDescription>,
     /// Its host file.
     pub source: MapSource,
+    /// Its record among patched files, once asked for.
+    pub(super) text: OnceLock<Option<Arc<FileText>>>,
+}
+
+impl MappedFile {
+    /// A file that is about to be mapped.
+    pub fn new(description: Arc<FileDescription>, source: MapSource) -> Arc<MappedFile> {
+        Arc::new(MappedFile { description, source, text: OnceLock::new() })
+    }
 }
 
 /// Where the bytes of a mapping come from.

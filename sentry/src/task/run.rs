@@ -7,6 +7,7 @@ use platform::{Event, Fault};
 use super::current::Exit;
 use super::{Current, Task, exit};
 use crate::kernel::Kernel;
+use crate::mm::MapLimits;
 use crate::observe::Traced;
 use crate::signal::{self, Delivery};
 use crate::syscall::{self, Args};
@@ -103,6 +104,11 @@ fn must_end(task: &Task) -> Option<exit::Reason> {
 async fn serve(current: &mut Current) {
     let regs = *current.context.regs();
     current.orig_rax = Some(regs.rax);
+    if current.context.entered_by_trap()
+        && let Ok(mm) = current.task.mm()
+    {
+        mm.patch_site(&mut *current.context, regs.rip);
+    }
     let args = Args([regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9]);
     let traced = current.kernel.observe.traces(regs.rax).then(|| Traced::begin(current, regs.rax, args));
     let result = syscall::dispatch(current, regs.rax, args).await;
@@ -117,5 +123,9 @@ async fn serve(current: &mut Current) {
 }
 
 fn serve_fault(current: &mut Current, fault: &Fault) {
+    let limits = MapLimits::of(current);
+    if current.task.mm().is_ok_and(|mm| mm.handle_fault(&mut *current.context, &limits, fault)) {
+        return;
+    }
     signal::force_fault(current, fault);
 }
