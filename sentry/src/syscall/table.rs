@@ -280,6 +280,11 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
         __NR_timerfd_create => timerfd::timerfd_create(current, args),
         __NR_timerfd_settime => timerfd::timerfd_settime(current, args),
         __NR_timerfd_gettime => timerfd::timerfd_gettime(current, args),
+        __NR_inotify_init => inotify::inotify_init(current, args),
+        __NR_inotify_init1 => inotify::inotify_init1(current, args),
+        __NR_inotify_add_watch => inotify::inotify_add_watch(current, args),
+        __NR_inotify_rm_watch => inotify::inotify_rm_watch(current, args),
+        __NR_memfd_create => memfd::memfd_create(current, args),
         __NR_signalfd => signalfd::signalfd(current, args),
         __NR_signalfd4 => signalfd::signalfd4(current, args),
 

@@ -12,6 +12,7 @@ pub mod eventfd;
 mod fd_table;
 mod file;
 mod inode;
+pub mod inotify;
 mod location;
 pub mod lock;
 pub mod mount;
