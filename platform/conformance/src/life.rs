@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 pub const CASES: &[Case] = &[
     ("a_killed_space_is_gone_for_every_context", a_killed_space_is_gone_for_every_context),
     ("a_kill_while_stopped_is_noticed_by_the_hands", a_kill_while_stopped_is_noticed_by_the_hands),
+    (
+        "a_kill_of_a_running_leader_with_stopped_threads_is_noticed",
+        a_kill_of_a_running_leader_with_stopped_threads_is_noticed,
+    ),
     ("one_space_dies_alone", one_space_dies_alone),
     ("a_running_context_can_be_dropped", a_running_context_can_be_dropped),
     ("spawn_and_drop_leave_nothing", spawn_and_drop_leave_nothing),
@@ -82,6 +86,15 @@ fn a_kill_while_stopped_is_noticed_by_the_hands(platform: &dyn Platform) {
     assert!(guest.context.save_xstate(DATA).is_err());
     assert!(guest.context.clone_thread().is_err());
     guest.context.resume();
+    assert_eq!(wait_event(platform, &mut *guest.context), Err(Error::Gone));
+}
+
+fn a_kill_of_a_running_leader_with_stopped_threads_is_noticed(platform: &dyn Platform) {
+    let mut guest = Guest::new(platform, SPIN);
+    let _stopped = guest.context.clone_thread().unwrap();
+    let pid = guest.context.space().host_pid().unwrap();
+    guest.context.resume();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
     assert_eq!(wait_event(platform, &mut *guest.context), Err(Error::Gone));
 }
 

@@ -14,6 +14,8 @@ pub const CASES: &[Case] = &[
     ("two_workers_serve_many_contexts_without_a_lost_wake_up", two_workers_serve_many_contexts_without_a_lost_wake_up),
     ("forks_beside_file_mappings_of_another_thread", forks_beside_file_mappings_of_another_thread),
     ("hands_work_under_a_storm_of_interrupts", hands_work_under_a_storm_of_interrupts),
+    ("hundreds_of_threads_and_forks_exist_at_once", hundreds_of_threads_and_forks_exist_at_once),
+    ("a_kill_at_any_moment_hangs_nobody", a_kill_at_any_moment_hangs_nobody),
     ("contexts_of_one_space_are_used_from_many_threads", contexts_of_one_space_are_used_from_many_threads),
 ];
 
@@ -163,4 +165,54 @@ fn contexts_of_one_space_are_used_from_many_threads(platform: &dyn Platform) {
         }
     });
     assert_eq!(guest.run(), Event::Syscall);
+}
+
+fn hundreds_of_threads_and_forks_exist_at_once(platform: &dyn Platform) {
+    let mut guest = Guest::new(platform, SYSCALL_LOOP);
+    let mut contexts: Vec<_> = (0..200).map(|_| guest.context.clone_thread().unwrap()).collect();
+    contexts.extend((0..100).map(|_| guest.context.fork().unwrap()));
+    for (i, context) in contexts.iter_mut().enumerate() {
+        context.regs_mut().rax = i as u64;
+        context.resume();
+    }
+    for (i, context) in contexts.iter_mut().enumerate() {
+        assert_eq!(wait_event(platform, &mut **context), Ok(Event::Syscall));
+        assert_eq!(context.regs().rax, i as u64);
+    }
+}
+
+fn a_kill_at_any_moment_hangs_nobody(platform: &dyn Platform) {
+    let file = nix::sys::memfd::memfd_create(c"conformance", nix::sys::memfd::MFdFlags::MFD_CLOEXEC).unwrap();
+    nix::unistd::write(&file, &[3; 4096]).unwrap();
+    let at = 0x7000_0000;
+    for round in 0..60 {
+        let mut guest = Guest::new(platform, SYSCALL_LOOP);
+        let space = guest.context.space();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(Duration::from_micros(round * 40));
+                space.kill();
+            });
+            let start = Instant::now();
+            let mut busy = || -> Option<()> {
+                guest.context.map_file(at, 0x1000, Prot::READ, Sharing::Private, file.as_fd(), 0).ok()?;
+                drop(guest.context.fork().ok()?);
+                let mut thread = guest.context.clone_thread().ok()?;
+                thread.resume();
+                guest.context.resume();
+                wait_event(platform, &mut *guest.context).ok()?;
+                wait_event(platform, &mut *thread).ok()?;
+                guest.context.compare_exchange(DATA, 0, 0).ok()?;
+                guest.context.save_xstate(DATA).ok()
+            };
+            while busy().is_some() {
+                assert!(start.elapsed() < Duration::from_secs(10), "the kill is not noticed");
+            }
+        });
+        // What the dead has left behind harms no other.
+        let mut other = Guest::new(platform, SYSCALL_LOOP);
+        other.context.map_file(at, 0x1000, Prot::READ, Sharing::Private, file.as_fd(), 0).unwrap();
+        assert_eq!(other.word(at), 0x0303_0303);
+        assert_eq!(other.run(), Event::Syscall);
+    }
 }

@@ -49,6 +49,8 @@ pub enum Stop {
     Signal(u8),
     /// A group stop, or what [`interrupt`] asked for.
     Trap,
+    /// It has made a process or thread, which this tracer traces too ([`newborn`]).
+    Clone,
     /// It is dead and waits to be reaped, or has been.
     Dead,
 }
@@ -73,15 +75,31 @@ fn request(op: libc::c_uint, tid: i32, addr: usize, data: usize) -> Result<usize
     if result < 0 { Err(errno(nix::Error::last())) } else { Ok(result as usize) }
 }
 
-/// Becomes the tracer of `tid`, which dies when this thread ends. System-call stops are told from signals.
+/// Becomes the tracer of `tid` and of all that it clones, which die when this thread ends.
 pub fn seize(tid: i32) -> Result<(), Errno> {
-    let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
+    let options = libc::PTRACE_O_EXITKILL
+        | libc::PTRACE_O_TRACESYSGOOD
+        | libc::PTRACE_O_TRACECLONE
+        | libc::PTRACE_O_TRACEFORK
+        | libc::PTRACE_O_TRACEVFORK;
     request(libc::PTRACE_SEIZE, tid, 0, options as usize).map(drop)
 }
 
 /// Stops a seized thread with [`Stop::Trap`].
 pub fn interrupt(tid: i32) -> Result<(), Errno> {
     request(libc::PTRACE_INTERRUPT, tid, 0, 0).map(drop)
+}
+
+/// What a thread that stands at [`Stop::Clone`] has made.
+pub fn newborn(tid: i32) -> Result<i32, Errno> {
+    let mut message: libc::c_ulong = 0;
+    request(libc::PTRACE_GETEVENTMSG, tid, 0, &raw mut message as usize)?;
+    i32::try_from(message).map_err(|_| Errno::ESRCH)
+}
+
+/// Gives up a stopped thread, which runs on.
+pub fn detach(tid: i32) -> Result<(), Errno> {
+    request(libc::PTRACE_DETACH, tid, 0, 0).map(drop)
 }
 
 /// Lets a stopped thread run; a signal it was stopped for is dropped.
@@ -169,27 +187,44 @@ pub fn rseq(tid: i32) -> Result<Rseq, Errno> {
 
 /// Blocks until `tid` stops or dies. A dead thread keeps its id until [`reap`].
 pub fn wait(tid: i32) -> Stop {
+    wait_for(libc::P_PID, tid, libc::__WALL).map_or(Stop::Dead, |(_, stop)| stop)
+}
+
+/// The same for any thread that the calling thread traces; `None` when there is none.
+pub fn wait_any() -> Option<(i32, Stop)> {
+    wait_for(libc::P_ALL, 0, libc::__WALL | libc::__WNOTHREAD)
+}
+
+/// Whether `tid`, traced by any thread of this process, is dead and waits to be reaped.
+pub fn is_dead(tid: i32) -> bool {
+    wait_for(libc::P_PID, tid, libc::__WALL | libc::WNOHANG).is_none_or(|(_, stop)| stop == Stop::Dead)
+}
+
+/// `waitid`; with WNOHANG, a thread that has nothing to tell is told as [`Stop::Trap`] of 0.
+fn wait_for(what: libc::idtype_t, id: i32, flags: i32) -> Option<(i32, Stop)> {
+    let options = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT | flags;
     loop {
         // SAFETY: all-zero is a valid siginfo_t.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        let options = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT | libc::__WALL;
         // SAFETY: `info` is live and writable for the call.
-        let result = unsafe { libc::waitid(libc::P_PID, tid as libc::id_t, &raw mut info, options) };
-        if result < 0 {
+        if unsafe { libc::waitid(what, id as libc::id_t, &raw mut info, options) } < 0 {
             match nix::Error::last() {
                 nix::Error::EINTR => continue,
-                _ => return Stop::Dead,
+                _ => return None,
             }
         }
-        // SAFETY: a successful waitid has filled in the SIGCHLD fields.
-        let status = unsafe { info.si_status() };
-        return match info.si_code {
-            libc::CLD_TRAPPED if status == libc::SIGTRAP | 0x80 => Stop::Syscall,
-            libc::CLD_TRAPPED if status >> 8 != 0 => Stop::Trap,
-            libc::CLD_TRAPPED => Stop::Signal(status as u8),
-            libc::CLD_STOPPED => Stop::Trap,
-            _ => Stop::Dead,
+        // SAFETY: a successful waitid has filled in the SIGCHLD fields, or left them 0.
+        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+        let stop = match (info.si_code, status >> 8) {
+            (libc::CLD_TRAPPED, 0) if status == libc::SIGTRAP | 0x80 => Stop::Syscall,
+            (libc::CLD_TRAPPED, 0) => Stop::Signal(status as u8),
+            (libc::CLD_TRAPPED, libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE) => {
+                Stop::Clone
+            }
+            (libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED, _) => Stop::Dead,
+            _ => Stop::Trap,
         };
+        return Some((pid, stop));
     }
 }
 

@@ -99,6 +99,8 @@ fn become_template(socket: i32) -> ! {
     // fds are closed under the feet of objects that this copy of the process never touches again.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        // No terminal shall signal it or its forks.
+        libc::setsid();
         // Without it a process that has changed its credentials could not be traced by its like.
         libc::prctl(libc::PR_SET_DUMPABLE, 1);
         if libc::dup2(socket, 0) < 0 || libc::syscall(libc::SYS_close_range, 1u32, u32::MAX, 0u32) < 0 {

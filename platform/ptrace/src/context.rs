@@ -1,15 +1,16 @@
 //! A guest thread: commands to its tracer, and hands by `process_vm_*` and by the code page.
 
 use crate::Shared;
+use crate::link::{Call, Command, Link, Reply};
 use crate::space::Space;
 use crate::text::Entry;
-use crate::tracer::{Call, Command, Link, Reply};
 use crate::xstate::{Format, LEGACY_LEN};
 use abi::{Errno, PAGE_SIZE, nr};
 use platform::{Context, Error, Event, Interrupter, MemoryFault, Prot, Regs, Sharing, SpaceHandle};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::task::{Context as WakeContext, Poll};
+use std::time::Duration;
 
 /// The stub's end of the socket by which it is given files.
 const SOCKET_FD: u64 = 0;
@@ -67,6 +68,13 @@ impl Traced {
         Ok(Traced { shared: shared.clone(), space, link, regs: Regs { rflags: 0x202, ..Regs::default() } })
     }
 
+    /// Drops it, and waits for at most `timeout` until it is reaped.
+    pub fn end(self, timeout: Duration) {
+        let link = self.link.clone();
+        drop(self);
+        link.wait_dead(timeout);
+    }
+
     /// Makes a system call of the host in the guest's process.
     pub fn call(&self, number: u32, args: [u64; 6]) -> Result<u64, Errno> {
         let call = Call { rax: u64::from(number), args };
@@ -74,6 +82,11 @@ impl Traced {
             Some(Reply::Value(value)) => Errno::from_return(value as i64),
             _ => Err(Errno::ESRCH),
         }
+    }
+
+    /// Writes the scratch page.
+    pub fn write_scratch(&self, data: &[u8]) -> Result<(), Errno> {
+        self.space.write_scratch(data).map_err(|_| Errno::ESRCH)
     }
 
     /// The `rseq` registration of the guest's host thread.
@@ -102,6 +115,9 @@ impl Traced {
 
     /// A further context made by `clone`: in this space, or in a copy of it.
     fn clone_with(&self, flags: u32) -> Result<Box<dyn Context>, Errno> {
+        if flags & nr::CLONE_VM != 0 {
+            self.shared.watch()?;
+        }
         let link = Link::prepare(&self.shared)?;
         let call = Call { rax: u64::from(nr::__NR_clone), args: [u64::from(flags), 0, 0, 0, 0, 0] };
         let is_copy = flags & nr::CLONE_VM == 0;
@@ -119,12 +135,7 @@ impl Traced {
                 return Err(other.err().unwrap_or(Errno::EAGAIN));
             }
         };
-        let space = if is_copy {
-            Space::new(self.shared.clone(), tid)
-        } else {
-            self.space.add_thread(tid);
-            self.space.clone()
-        };
+        let space = if is_copy { Space::new(self.shared.clone(), tid) } else { self.space.clone() };
         link.attach(space.clone(), tid)?;
         Ok(Box::new(Traced { shared: self.shared.clone(), space, link, regs: self.regs }))
     }
@@ -149,7 +160,7 @@ impl Traced {
             (self.shared.scratch() + 64, self.shared.scratch() + 96, self.shared.scratch() + 128);
         let words = [0, 0, iov, 1, control, 24, 0, 0, data, 1];
         let bytes: Vec<u8> = words.iter().flat_map(|w: &u64| w.to_le_bytes()).collect();
-        self.space.write_scratch(&bytes).map_err(|_| Errno::ESRCH)?;
+        self.write_scratch(&bytes)?;
         host::template::send_fd(channel.ours.as_fd(), fd)?;
         let flags = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
         let received = self.call(nr::__NR_recvmsg, [SOCKET_FD, self.shared.scratch(), flags, 0, 0, 0]);
@@ -214,7 +225,7 @@ impl Context for Traced {
     }
 
     fn compare_exchange(&mut self, addr: u64, old: u32, new: u32) -> Result<u32, MemoryFault> {
-        if addr % 4 != 0 || self.range(addr, 4).is_err() {
+        if !addr.is_multiple_of(4) || self.range(addr, 4).is_err() {
             return Err(MemoryFault { done: 0 });
         }
         let call = Call { rax: u64::from(old), args: [addr, 0, u64::from(new), 0, 0, 0] };
@@ -317,12 +328,12 @@ impl Context for Traced {
     }
 
     fn save_xstate(&mut self, addr: u64) -> Result<(), MemoryFault> {
-        if addr % 64 != 0 {
+        if !addr.is_multiple_of(64) {
             return Err(MemoryFault { done: 0 });
         }
         let format = *self.format()?;
         let image = self.xstate(format.regset_len).map_err(|_| MemoryFault { done: 0 })?;
-        self.write(addr, &format.to_frame(image))?;
+        self.write(addr, &format.frame_of(image))?;
         self.set_xstate(format.initial()).map_err(|_| MemoryFault { done: 0 })
     }
 
@@ -331,7 +342,7 @@ impl Context for Traced {
         let image = if addr == 0 {
             format.initial()
         } else {
-            if addr % 64 != 0 {
+            if !addr.is_multiple_of(64) {
                 return Err(MemoryFault { done: 0 });
             }
             let mut frame = vec![0; LEGACY_LEN];
@@ -339,7 +350,7 @@ impl Context for Traced {
             frame.resize(format.claimed_len(&frame), 0);
             let rest = addr.checked_add(LEGACY_LEN as u64).ok_or(MemoryFault { done: LEGACY_LEN })?;
             self.read(rest, &mut frame[LEGACY_LEN..])?;
-            format.from_frame(&frame)
+            format.image_of(&frame)
         };
         self.set_xstate(image).map_err(|_| MemoryFault { done: 0 })
     }

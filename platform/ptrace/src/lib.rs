@@ -1,43 +1,48 @@
 //! The portable reference platform: guest code under `PTRACE_SYSEMU`, one tracer thread of the sentry per guest thread.
 //!
 //! A guest address space is the memory of a *stub* process. A [`Context`](platform::Context) passes commands to its tracer
-//! ([`tracer`]); the tracer sets registers, resumes, waits, and publishes the event. Copies use `process_vm_readv/writev`; every
-//! other hand runs one system call in the stub through a code page above the guest's part ([`text`]), with emulation off for
+//! (`tracer.rs`); the tracer sets registers, resumes, waits, and publishes the event. Copies use `process_vm_readv/writev`; every
+//! other hand runs one system call in the stub through a code page above the guest's part (`text.rs`), with emulation off for
 //! that moment. New spaces are forks of one empty *template* process, forked from the sentry by [`Ptrace::new`] while it has one
 //! thread, and emptied by the first [`Platform::spawn`].
 //!
 //! # What a stub has
 //! The guest's mappings, the host's vDSO, the code page (read-execute) and after it a scratch page, and one fd: number 0, an
 //! end of a socket pair that all stubs share and by which the sentry passes files to map. Guest code reaches none of it, since
-//! none of its system calls is executed. Stubs are children of the sentry (`CLONE_PARENT`), and die with their tracer
+//! none of its system calls is executed; should one ever be, a seccomp filter that knows only the code page kills the process
+//! (`filter.rs`). Stubs have a session of their own, so that no terminal signals them. They are children of the sentry (`CLONE_PARENT`), and die with their tracer
 //! (`PTRACE_O_EXITKILL`).
 //!
 //! # System calls of the host that the sentry needs for it
 //! In [`Ptrace::new`] also: `socketpair mmap munmap mprotect fork(clone) setsockopt recvfrom mincore`. At run time:
 //! - `ptrace`: SEIZE INTERRUPT SYSEMU CONT GETREGS SETREGS GETREGSET SETREGSET GETSIGINFO GET_SYSCALL_INFO
-//!   GET_RSEQ_CONFIGURATION (the last in the first spawn only);
+//!   GETEVENTMSG DETACH GET_RSEQ_CONFIGURATION (the last in the first spawn only);
 //! - `waitid`: waits for stops, reaps;
 //! - `tgkill` (SIGSTOP to stop a running guest), `kill` (SIGKILL of a space);
 //! - `process_vm_readv`, `process_vm_writev`: copies;
-//! - `sendmsg` (the fd of a file mapping), `recvfrom` (takes back an fd that nobody received), `getpid`, `gettid`;
+//! - `sendmsg` (the fd of a file mapping), `recvfrom` (takes back an fd that nobody received);
+//! - `getpid`, and `tgkill` with signal 0: no write goes to the sentry itself;
 //! - for the tracer threads: `clone3`/`clone`, `mmap munmap mprotect madvise futex set_robust_list rseq sigaltstack
-//!   rt_sigprocmask sched_getaffinity gettid prctl exit`.
+//!   rt_sigprocmask sched_getaffinity sched_yield clock_nanosleep gettid prctl exit`.
 //!
 //! `clone3` and `futex` come from the threads, so a filter must be in force on them too: install it with TSYNC, or before.
 //!
 //! # Known differences from hardware
 //! A guest that jumps to 32-bit code keeps that code segment through its stops, and a signal handler entered from there too
-//! ([`platform::Regs`] has no `cs`). The vsyscall page answers natively. Fault details: see [`fault`].
+//! ([`platform::Regs`] has no `cs`). The vsyscall page answers natively. Fault details: see `fault.rs`.
 //!
 //! Tracing a child needs no capability under Yama's `ptrace_scope` 0 and 1; under 2 and 3 [`Platform::spawn`] fails with EPERM.
 //!
 //! # Locks
-//! `template`, then `channel`, then a link's state, then a space's `threads`, then `ready` or `spaces`.
+//! `template`, then `channel`, then a link's state or a space's `threads`, then `ready` or `spaces`. No lock of a space is held while a
+//! link's is taken.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 mod context;
 mod fault;
+mod filter;
+mod link;
 mod ready;
 mod space;
 mod text;
@@ -63,6 +68,9 @@ use xstate::Format;
 /// The lowest address that hosts let a process without capabilities map (`vm.mmap_min_addr`).
 const MIN_ADDRESS: u64 = 0x1_0000;
 
+/// How late a kill from outside may be noticed in the one case that needs looking for (`Space::notice_death`).
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+
 /// What contexts, spaces and tracers share.
 struct Shared {
     /// The code page; the scratch page follows.
@@ -78,6 +86,7 @@ struct Shared {
     next_space: AtomicU64,
     /// Set before the spaces are killed, tested after a space was added: none slips through.
     is_shut_down: AtomicBool,
+    is_watched: AtomicBool,
     spaces: Mutex<HashMap<u64, Weak<Space>>>,
 }
 
@@ -91,6 +100,32 @@ struct Channel {
 impl Shared {
     fn scratch(&self) -> u64 {
         self.code + PAGE_SIZE
+    }
+
+    /// Starts the thread that notices deaths of processes with more than one thread.
+    fn watch(self: &Arc<Shared>) -> Result<(), Errno> {
+        if self.is_watched.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let shared = Arc::downgrade(self);
+        let builder = std::thread::Builder::new().name("watch".to_owned()).stack_size(256 << 10);
+        let started = builder.spawn(move || {
+            while let Some(shared) = shared.upgrade().filter(|s| !s.is_shut_down.load(Ordering::SeqCst)) {
+                if shared.running.load(Ordering::SeqCst) > 0 {
+                    shared.all_spaces().iter().for_each(|space| space.notice_death());
+                }
+                drop(shared);
+                std::thread::sleep(WATCH_INTERVAL);
+            }
+        });
+        started.map(drop).map_err(|_| {
+            self.is_watched.store(false, Ordering::SeqCst);
+            Errno::EAGAIN
+        })
+    }
+
+    fn all_spaces(&self) -> Vec<Arc<Space>> {
+        self.spaces.lock().values().filter_map(Weak::upgrade).collect()
     }
 
     /// How many of `len` bytes at `addr` lie in the guest's part.
@@ -136,6 +171,7 @@ impl Ptrace {
             running: AtomicUsize::new(0),
             next_space: AtomicU64::new(1),
             is_shut_down: AtomicBool::new(false),
+            is_watched: AtomicBool::new(false),
             spaces: Mutex::default(),
         });
         let layout = Layout {
@@ -175,7 +211,23 @@ impl Ptrace {
         let format = Format::new(&self.cpu, regset.len()).ok_or(Errno::EINVAL)?;
         template.set_xstate(format.initial())?;
         let _ = self.shared.xstate.set(format);
+        self.confine(&template)?;
         Ok(template)
+    }
+
+    /// Puts the filter on the template, and so on all its forks.
+    fn confine(&self, template: &Traced) -> Result<(), Errno> {
+        let program = filter::program(self.shared.code);
+        // struct sock_fprog, and the instructions after it.
+        let mut bytes = (program.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&(self.shared.scratch() + 16).to_le_bytes());
+        bytes.extend(program.iter().flatten());
+        template.write_scratch(&bytes)?;
+        template.call(nr::__NR_prctl, [u64::from(abi::uapi::prctl::PR_SET_NO_NEW_PRIVS), 1, 0, 0, 0, 0])?;
+        // Guest code under a filter would otherwise run with speculation controls, slowly, on some hosts.
+        let (set_mode_filter, spec_allow) = (1, 4);
+        template.call(nr::__NR_seccomp, [set_mode_filter, spec_allow, self.shared.scratch(), 0, 0, 0])?;
+        template.write_scratch(&vec![0; bytes.len()])
     }
 }
 
@@ -231,12 +283,16 @@ impl Platform for Ptrace {
     fn shutdown(&self) {
         self.shared.is_shut_down.store(true, Ordering::SeqCst);
         let origin = std::mem::replace(&mut *self.origin.lock(), Origin::Gone(Error::Gone));
-        if let Origin::Raw(pid) = origin {
-            let _ = host::ptrace::kill(pid);
-            host::ptrace::reap(pid);
+        match origin {
+            Origin::Raw(pid) => {
+                let _ = host::ptrace::kill(pid);
+                host::ptrace::reap(pid);
+            }
+            // Reaped here, or it would be left to whoever outlives the sentry.
+            Origin::Ready(template) => template.end(Duration::from_secs(1)),
+            Origin::Gone(_) => {}
         }
-        let spaces: Vec<_> = self.shared.spaces.lock().values().filter_map(Weak::upgrade).collect();
-        for space in spaces {
+        for space in self.shared.all_spaces() {
             space.kill();
         }
     }
@@ -245,5 +301,20 @@ impl Platform for Ptrace {
 impl Drop for Ptrace {
     fn drop(&mut self) {
         self.shutdown();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_the_code_page_does_not_make_kills_the_stub() {
+        let platform = Ptrace::new().unwrap();
+        drop(platform.spawn().unwrap());
+        let Origin::Ready(template) = &mut *platform.origin.lock() else { panic!("no template") };
+        assert_eq!(template.call(nr::__NR_munmap, [0x10_0000, 0x1000, 0, 0, 0, 0]), Ok(0));
+        assert_eq!(template.call(nr::__NR_getpid, [0; 6]), Err(Errno::ESRCH));
+        assert!(template.fork().is_err());
     }
 }

@@ -4,310 +4,39 @@
 //! answer is an event that a worker polls. A tracer lives until its tracee is reaped: if it ended before, the host would kill
 //! the tracee.
 
+use crate::fault;
+use crate::link::{Call, Command, Link, Reply};
 use crate::space::Space;
 use crate::text::Entry;
-use crate::{Shared, fault};
 use abi::Errno;
 use abi::signal::Signal;
 use host::ptrace::{Resume, Stop, UserRegs};
-use parking_lot::{Condvar, Mutex};
-use platform::{Error, Event, Interrupter, Regs, SpaceHandle};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::Waker;
-
-/// A command to a tracer.
-pub enum Command {
-    /// Takes over the thread that [`Link::attach`] has named.
-    Attach,
-    /// Runs guest code until an event.
-    Run(Regs),
-    /// Runs the code page from an entry.
-    Inject(Entry, Call),
-    /// Reads the extended state into a buffer of this length.
-    Xstate(usize),
-    /// Loads an image of the extended state.
-    SetXstate(Vec<u8>),
-    /// Asks for the `rseq` registration.
-    Rseq,
-    /// Ends the guest thread and then the tracer.
-    Leave,
-}
-
-/// Registers for the code page.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Call {
-    /// The system call's number, or the old word.
-    pub rax: u64,
-    /// Arguments, in the order of system calls.
-    pub args: [u64; 6],
-}
-
-/// A tracer's answer.
-#[derive(Debug)]
-pub enum Reply {
-    /// The code page came to its end with this in `rax`.
-    Value(u64),
-    /// It faulted.
-    Fault,
-    /// An image.
-    Xstate(Result<Vec<u8>, Errno>),
-    /// A command without a value.
-    Done(Result<(), Errno>),
-    /// The registration.
-    Rseq(Result<host::ptrace::Rseq, Errno>),
-}
-
-#[derive(Default)]
-struct State {
-    command: Option<Command>,
-    reply: Option<Reply>,
-    event: Option<Result<Event, Error>>,
-    regs: Regs,
-    waker: Option<Waker>,
-    /// From `resume` to the event.
-    is_running: bool,
-    /// The tracee has been seized and has stopped for the first time.
-    is_attached: bool,
-    /// Nothing will be answered any more.
-    is_dead: bool,
-}
-
-/// What a context and its tracer share.
-pub struct Link {
-    shared: Arc<Shared>,
-    tid: AtomicI32,
-    space: OnceLock<Arc<Space>>,
-    state: Mutex<State>,
-    to_tracer: Condvar,
-    to_context: Condvar,
-    has_event: AtomicBool,
-    /// Asks the next run to stop at once.
-    interrupt: AtomicBool,
-}
-
-impl Link {
-    /// Starts a tracer that has nothing to trace yet: what can fail fails before there is a thread to lose.
-    pub fn prepare(shared: &Arc<Shared>) -> Result<Arc<Link>, Errno> {
-        let link = Arc::new(Link {
-            shared: shared.clone(),
-            tid: AtomicI32::new(0),
-            space: OnceLock::new(),
-            state: Mutex::default(),
-            to_tracer: Condvar::new(),
-            to_context: Condvar::new(),
-            has_event: AtomicBool::new(false),
-            interrupt: AtomicBool::new(false),
-        });
-        let tracer = link.clone();
-        // Not the default 2 MiB: there is one for each guest thread.
-        let builder = std::thread::Builder::new().name("tracer".to_owned()).stack_size(256 << 10);
-        builder.spawn(move || trace(&tracer)).map_err(|_| Errno::EAGAIN)?;
-        Ok(link)
-    }
-
-    /// Gives a prepared tracer its thread and waits until it stands.
-    pub fn attach(&self, space: Arc<Space>, tid: i32) -> Result<(), Errno> {
-        self.tid.store(tid, Ordering::Relaxed);
-        let _ = self.space.set(space);
-        let mut state = self.state.lock();
-        state.is_attached = false;
-        state.command = Some(Command::Attach);
-        self.to_tracer.notify_one();
-        while !state.is_attached && !state.is_dead {
-            self.to_context.wait(&mut state);
-        }
-        if state.is_dead { Err(Errno::EAGAIN) } else { Ok(()) }
-    }
-
-    /// Ends a prepared tracer that gets nothing to trace.
-    pub fn abandon(&self) {
-        self.state.lock().command = Some(Command::Leave);
-        self.to_tracer.notify_one();
-    }
-
-    /// Has a command carried out; `None` when the context is gone.
-    pub fn ask(&self, command: Command) -> Option<Reply> {
-        let mut state = self.state.lock();
-        if state.is_dead {
-            return None;
-        }
-        state.reply = None;
-        state.command = Some(command);
-        self.to_tracer.notify_one();
-        loop {
-            if let Some(reply) = state.reply.take() {
-                return Some(reply);
-            }
-            if state.is_dead {
-                return None;
-            }
-            self.to_context.wait(&mut state);
-        }
-    }
-
-    /// Lets the guest run.
-    pub fn run(&self, regs: Regs) {
-        let mut state = self.state.lock();
-        self.shared.running.fetch_add(1, Ordering::SeqCst);
-        state.is_running = true;
-        self.has_event.store(false, Ordering::Relaxed);
-        if state.is_dead {
-            let waker = self.publish(&mut state, Err(Error::Gone));
-            drop(state);
-            self.announce(waker);
-            return;
-        }
-        state.event = None;
-        state.command = Some(Command::Run(regs));
-        self.to_tracer.notify_one();
-    }
-
-    /// Whether [`Link::take_event`] would return one, without the lock.
-    pub fn has_event(&self) -> bool {
-        self.has_event.load(Ordering::Acquire)
-    }
-
-    /// The event and the registers at it; without one, keeps the waker for when it comes.
-    pub fn take_event(&self, waker: Option<&Waker>) -> Option<Result<(Event, Regs), Error>> {
-        let mut state = self.state.lock();
-        if let Some(event) = state.event.take() {
-            self.has_event.store(false, Ordering::Relaxed);
-            return Some(event.map(|event| (event, state.regs)));
-        }
-        if !state.is_running && state.is_dead {
-            return Some(Err(Error::Gone));
-        }
-        if let Some(waker) = waker {
-            match &mut state.waker {
-                Some(old) => old.clone_from(waker),
-                None => state.waker = Some(waker.clone()),
-            }
-        }
-        None
-    }
-
-    /// Ends the guest thread, also a running one, without waiting for it.
-    pub fn leave(&self) {
-        let mut state = self.state.lock();
-        state.waker = None;
-        // A `Run` that the tracer has not taken yet is overwritten and never happens.
-        if matches!(state.command, Some(Command::Run(_))) {
-            self.shared.running.fetch_sub(1, Ordering::SeqCst);
-            state.is_running = false;
-        }
-        state.command = Some(Command::Leave);
-        let is_running = state.is_running;
-        drop(state);
-        self.to_tracer.notify_one();
-        if is_running {
-            self.stop();
-        }
-    }
-
-    fn stop(&self) {
-        if let Some(space) = self.space.get() {
-            space.stop_thread(self.tid.load(Ordering::Relaxed));
-        }
-    }
-
-    /// Shows an event to the worker that waits for it. Returns the waker for [`Link::announce`].
-    fn publish(&self, state: &mut State, event: Result<Event, Error>) -> Option<Waker> {
-        state.event = Some(event);
-        if std::mem::take(&mut state.is_running) {
-            self.shared.running.fetch_sub(1, Ordering::SeqCst);
-        }
-        self.has_event.store(true, Ordering::Release);
-        state.waker.take()
-    }
-
-    /// Wakes, without the lock. The waker goes first: a worker that has seen the count must find its task woken.
-    fn announce(&self, waker: Option<Waker>) {
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        self.shared.ready.event();
-    }
-
-    fn finish(&self, regs: Option<Regs>, event: Result<Event, Error>) {
-        let mut state = self.state.lock();
-        if let Some(regs) = regs {
-            state.regs = regs;
-        }
-        let waker = self.publish(&mut state, event);
-        drop(state);
-        self.announce(waker);
-    }
-
-    fn reply(&self, reply: Reply) {
-        self.state.lock().reply = Some(reply);
-        self.to_context.notify_one();
-    }
-
-    fn next_command(&self) -> Command {
-        let mut state = self.state.lock();
-        loop {
-            if let Some(command) = state.command.take() {
-                return command;
-            }
-            self.to_tracer.wait(&mut state);
-        }
-    }
-
-    /// Everyone who waits, or will, learns that the context is gone.
-    fn die(&self) {
-        let mut state = self.state.lock();
-        state.is_dead = true;
-        let waker = if state.is_running { self.publish(&mut state, Err(Error::Gone)) } else { None };
-        drop(state);
-        self.to_context.notify_all();
-        self.announce(waker);
-    }
-}
-
-impl Interrupter for Link {
-    fn interrupt(&self) {
-        let is_running = {
-            let state = self.state.lock();
-            if !state.is_running {
-                self.interrupt.store(true, Ordering::SeqCst);
-            }
-            state.is_running
-        };
-        if is_running {
-            self.stop();
-        }
-    }
-}
+use platform::{Event, Regs, SpaceHandle};
+use std::sync::Arc;
 
 /// The tracee is dead or no longer answers.
 struct Gone;
 
 /// A tracer's life.
-fn trace(link: &Link) {
-    if !matches!(link.next_command(), Command::Attach) {
-        return;
-    }
-    let tid = link.tid.load(Ordering::Relaxed);
-    let Some(space) = link.space.get() else { return };
-    let mut tracer = Tracer { link, space, tid, regs: UserRegs::default() };
-    if tracer.attach().is_err() {
+pub fn trace(link: &Link) {
+    let first = link.next_command();
+    // Abandoned: there is nothing to trace.
+    let Some((tid, space)) = link.tracee() else { return };
+    let mut tracer = Tracer { link, space, tid, regs: UserRegs::default(), newborn: None };
+    // The space may have been killed in the meantime, then there is no command.
+    if !matches!(first, Some(Command::Attach)) || tracer.attach().is_err() {
         // Whatever it is that cannot be traced must not run on.
         space.kill();
     } else {
-        link.state.lock().is_attached = true;
-        link.to_context.notify_one();
-        if tracer.serve().is_ok() {
-            tracer.leave();
+        link.attached();
+        match tracer.serve() {
+            Ok(()) => tracer.leave(),
+            // A thread dies only with its whole group. The leader's death is not told before the others are reaped, so
+            // their tracers must hear of it, also those that have nothing to do.
+            Err(Gone) => space.doom(),
         }
     }
-    while host::ptrace::wait(tid) != Stop::Dead {
-        // It stands for the last time, with its death on the way or refused.
-        space.kill_unreaped();
-        let _ = host::ptrace::resume(tid, Resume::Emulate);
-    }
-    space.remove_thread(tid);
-    host::ptrace::reap(tid);
+    tracer.bury();
     link.die();
 }
 
@@ -317,7 +46,20 @@ struct Tracer<'a> {
     tid: i32,
     /// As the tracee had them at its last stop in guest code; the segments stay as the guest set them.
     regs: UserRegs,
+    /// What the tracee has cloned, until its context knows of it.
+    newborn: Option<Newborn>,
 }
+
+/// What a clone has made, before its context exists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Newborn {
+    /// It waits in the code page for its tracer.
+    Waiting(i32),
+    /// It was killed at once, and is reaped.
+    Dead,
+}
+
+const EAGAIN: u64 = Errno::EAGAIN.to_return() as u64;
 
 impl Tracer<'_> {
     fn attach(&mut self) -> Result<(), Gone> {
@@ -336,7 +78,7 @@ impl Tracer<'_> {
     /// Carries out commands until the one to leave.
     fn serve(&mut self) -> Result<(), Gone> {
         loop {
-            match self.link.next_command() {
+            match self.link.next_command().ok_or(Gone)? {
                 Command::Run(regs) => {
                     let (regs, event) = self.run(regs)?;
                     self.link.finish(Some(regs), Ok(event));
@@ -368,7 +110,7 @@ impl Tracer<'_> {
 
     /// Runs guest code until something happens that the sentry must know of.
     fn run(&mut self, regs: Regs) -> Result<(Regs, Event), Gone> {
-        if self.link.interrupt.swap(false, Ordering::SeqCst) {
+        if self.link.take_interrupt() {
             return Ok((regs, Event::Interrupted));
         }
         if (regs.fs_base, regs.gs_base) != (self.regs.fs_base, self.regs.gs_base)
@@ -384,7 +126,7 @@ impl Tracer<'_> {
             let stop = host::ptrace::wait(self.tid);
             let event = match stop {
                 Stop::Dead => return Err(Gone),
-                Stop::Trap => None,
+                Stop::Trap | Stop::Clone => None,
                 Stop::Syscall => Some(match host::ptrace::is_64_bit_syscall(self.tid).map_err(|_| Gone)? {
                     true => Event::Syscall,
                     false => Event::Syscall32,
@@ -412,7 +154,7 @@ impl Tracer<'_> {
 
     /// Runs the code page with real system calls.
     fn inject(&mut self, entry: Entry, call: Call) -> Result<Reply, Gone> {
-        let page = self.link.shared.code;
+        let page = self.link.code();
         let mut regs = self.regs;
         regs.rax = call.rax;
         [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9] = call.args;
@@ -423,16 +165,21 @@ impl Tracer<'_> {
         gone(host::ptrace::set_registers(self.tid, &regs))?.map_err(|_| Gone)?;
         loop {
             host::ptrace::resume(self.tid, Resume::Execute).map_err(|_| Gone)?;
-            match host::ptrace::wait(self.tid) {
+            match self.wait_cloning()? {
                 Stop::Dead => return Err(Gone),
+                Stop::Clone if self.newborn.is_none() => {
+                    let newborn = host::ptrace::newborn(self.tid).map_err(|_| Gone)?;
+                    self.release(newborn, host::ptrace::wait(newborn));
+                }
                 Stop::Signal(signal) if signal == Signal::SIGTRAP.number() => {
                     let regs = host::ptrace::registers(self.tid).map_err(|_| Gone)?;
                     if regs.rip == page + entry.end() {
-                        return Ok(Reply::Value(regs.rax));
+                        let is_stillborn = self.newborn.take() == Some(Newborn::Dead);
+                        return Ok(Reply::Value(if is_stillborn { EAGAIN } else { regs.rax }));
                     }
                 }
                 Stop::Signal(signal) if signal == Signal::SIGSTOP.number() => {
-                    self.link.interrupt.store(true, Ordering::SeqCst);
+                    self.link.keep_interrupt();
                 }
                 Stop::Signal(signal) if [Signal::SIGSEGV, Signal::SIGBUS].map(Signal::number).contains(&signal) => {
                     let info = host::ptrace::signal_info(self.tid).map_err(|_| Gone)?;
@@ -440,8 +187,60 @@ impl Tracer<'_> {
                         return Ok(Reply::Fault);
                     }
                 }
-                Stop::Signal(_) | Stop::Trap | Stop::Syscall => {}
+                Stop::Signal(_) | Stop::Trap | Stop::Clone | Stop::Syscall => {}
             }
+        }
+    }
+
+    /// Waits for the tracee while it may clone. What it clones may be told of first, and may die with it: waiting for the
+    /// tracee alone would not end when that is the leader of a killed group, which is told of last.
+    fn wait_cloning(&mut self) -> Result<Stop, Gone> {
+        loop {
+            match host::ptrace::wait_any().ok_or(Gone)? {
+                (tid, stop) if tid == self.tid => return Ok(stop),
+                (newborn, stop) => self.release(newborn, stop),
+            }
+        }
+    }
+
+    /// Lets go what the tracee has cloned: it waits in the code page for a tracer of its own. Traced from its birth, it cannot
+    /// get lost when the tracee is killed at this moment.
+    fn release(&mut self, newborn: i32, stop: Stop) {
+        if stop == Stop::Dead {
+            host::ptrace::reap(newborn);
+            self.newborn = Some(Newborn::Dead);
+        } else {
+            // Where this fails it is being killed, and told of again as dead.
+            self.newborn = Some(Newborn::Waiting(newborn));
+            let _ = host::ptrace::detach(newborn);
+        }
+    }
+
+    /// Waits for the end of the tracee and of what it has left behind, and reaps them.
+    fn bury(&mut self) {
+        if let Some(Newborn::Waiting(newborn)) = self.newborn.take() {
+            let _ = host::ptrace::kill(newborn);
+            host::ptrace::reap(newborn);
+        }
+        let mut is_reaped = false;
+        while let Some((tid, stop)) = host::ptrace::wait_any() {
+            if stop != Stop::Dead {
+                // It stands for the last time, with its death on the way or refused.
+                let _ = host::ptrace::kill(tid);
+                let _ = host::ptrace::resume(tid, Resume::Emulate);
+                continue;
+            }
+            if tid == self.tid {
+                self.space.remove_thread(tid);
+                is_reaped = true;
+            }
+            host::ptrace::reap(tid);
+        }
+        if !is_reaped {
+            // It was never traced: then it is a child of this process, or a thread that nobody has to reap.
+            while host::ptrace::wait(self.tid) != Stop::Dead {}
+            self.space.remove_thread(self.tid);
+            host::ptrace::reap(self.tid);
         }
     }
 

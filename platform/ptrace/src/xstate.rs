@@ -54,7 +54,7 @@ impl Format {
     }
 
     /// Makes a frame of an image that `ptrace` gave.
-    pub fn to_frame(&self, mut image: Vec<u8>) -> Vec<u8> {
+    pub fn frame_of(&self, mut image: Vec<u8>) -> Vec<u8> {
         image.truncate(self.len);
         put(&mut image, SW_RESERVED, &[0; LEGACY_LEN - SW_RESERVED]);
         put(&mut image, SW_RESERVED, &MAGIC1.to_le_bytes());
@@ -79,7 +79,7 @@ impl Format {
 
     /// Makes an image for `ptrace` of a frame of [`Format::claimed_len`] bytes. What it claims to hold is left to the kernel
     /// to check, which refuses what the processor would.
-    pub fn from_frame(&self, frame: &[u8]) -> Vec<u8> {
+    pub fn image_of(&self, frame: &[u8]) -> Vec<u8> {
         let mut image = vec![0; self.regset_len];
         let body = frame.len().saturating_sub(size_of_val(&MAGIC2));
         if frame.len() > LEGACY_LEN && u32_at(frame, body) == Some(MAGIC2) {
