@@ -33,6 +33,8 @@ pub struct SystrapContext {
     /// An event that did not come from the stub.
     local: Option<Event>,
     registered: bool,
+    /// The last event came by a signal, not through the entry of patched sites.
+    trapped: bool,
 }
 
 impl SystrapContext {
@@ -51,6 +53,7 @@ impl SystrapContext {
             posted: None,
             stopped: true,
             local: None,
+            trapped: false,
             registered: false,
         }
     }
@@ -103,6 +106,7 @@ impl SystrapContext {
         let kind = window.kind();
         self.regs = window.regs();
         self.posted = Some(self.regs);
+        self.trapped = kind == kind::SIGNAL;
         match kind {
             kind::CALL => return Ok(Event::Syscall),
             kind::INTERRUPTED => return Ok(Event::Interrupted),
@@ -137,6 +141,10 @@ impl Context for SystrapContext {
 
     fn regs_mut(&mut self) -> &mut Regs {
         &mut self.regs
+    }
+
+    fn entered_by_trap(&self) -> bool {
+        self.trapped
     }
 
     fn resume(&mut self) {
