@@ -211,6 +211,11 @@ pub trait Context: Send {
     /// [`MemoryFault`], also for an image that the processor would refuse.
     fn restore_xstate(&mut self, addr: u64) -> Result<(), MemoryFault>;
 
+    /// CPU time that this thread has used, in nanoseconds; `None` where the platform cannot tell one thread's from others'.
+    fn cpu_time_ns(&mut self) -> Option<u64> {
+        None
+    }
+
     /// Reaches the address space when no context of it is stopped.
     fn space(&self) -> Arc<dyn SpaceHandle>;
 }

@@ -20,8 +20,8 @@ pub use frame::sigreturn;
 pub use mask::{end_temporary_mask, set_mask, set_temporary_mask};
 pub use queue::Pending;
 pub use send::{
-    discard, force_signal, may_signal, send_to_group, send_to_group_from_outside, send_to_pgrp, send_to_task,
-    try_send_to_group, try_send_to_task,
+    Sent, discard, force_signal, may_signal, send_from_timer, send_to_group, send_to_group_from_outside, send_to_pgrp,
+    send_to_task, try_send_to_group, try_send_to_task,
 };
 pub use stop::{continue_queue, is_stopped, task_stopped};
 
@@ -31,6 +31,7 @@ use abi::signal::{SigAltStack, SigInfo, SigSet, Signal};
 
 use crate::kernel::wait_queue::{Readiness, WaitQueue};
 use crate::task::{Task, ThreadGroup};
+use crate::time::posix_timer;
 use action::ActionFlags;
 
 /// `SS_DISABLE`
@@ -174,19 +175,20 @@ pub fn dequeue(task: &Task, set: SigSet) -> Option<SigInfo> {
 
 /// Takes the next signal that is not in `blocked`: from the task's own queue first.
 fn take_next(task: &Task, blocked: SigSet) -> Option<SigInfo> {
-    let mut info = {
-        let mut group = task.group.signals.lock();
-        let mut own = task.signals.lock();
-        let own = &mut own.pending;
-        match own.next_synchronous(blocked).or_else(|| own.next(blocked)) {
-            Some(signal) => own.take(signal),
-            None => group.pending.next(blocked).and_then(|signal| group.pending.take(signal)),
+    loop {
+        let mut info = {
+            let mut group = task.group.signals.lock();
+            let mut own = task.signals.lock();
+            let own = &mut own.pending;
+            match own.next_synchronous(blocked).or_else(|| own.next(blocked)) {
+                Some(signal) => own.take(signal),
+                None => group.pending.next(blocked).and_then(|signal| group.pending.take(signal)),
+            }
+        }?;
+        if info.code != SigInfo::SI_TIMER || posix_timer::on_dequeue(task, &mut info) {
+            return Some(info);
         }
-    }?;
-    if info.code == SigInfo::SI_TIMER {
-        crate::time::posix_timer::on_dequeue(task, &mut info);
     }
-    Some(info)
 }
 
 /// The task exits and takes no more signals: others of its process take what it would have taken, and a group stop no longer

@@ -53,6 +53,12 @@ impl Pending {
         Pushed::Queued
     }
 
+    /// Makes a timer's signal pending. A timer has one record at the most, so they do not merge with others' of the number.
+    pub fn push_of_timer(&mut self, signal: Signal, info: &SigInfo) {
+        self.set.add(signal);
+        self.infos.push_back(*info);
+    }
+
     /// The signal to deliver next among those not in `blocked`: synchronous ones first, then the lowest number.
     pub fn next(&self, blocked: SigSet) -> Option<Signal> {
         let ready = self.set.without(blocked);
@@ -90,11 +96,6 @@ impl Pending {
         }
         self.set = self.set.without(set);
         self.infos.retain(|info| !Signal::new(info.signo as u64).is_some_and(|signal| set.contains(signal)));
-    }
-
-    /// The queued record that `which` picks, to be changed in place (the overrun count of a timer).
-    pub fn find(&mut self, which: impl Fn(&SigInfo) -> bool) -> Option<&mut SigInfo> {
-        self.infos.iter_mut().find(|info| which(info))
     }
 }
 

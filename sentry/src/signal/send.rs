@@ -11,6 +11,32 @@ use crate::Errno;
 use crate::kernel::Kernel;
 use crate::task::{Capability, Credentials, Family, Task, ThreadGroup, exit, rlimit};
 
+/// What became of a signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// It is pending.
+    Queued,
+    /// It is ignored.
+    Ignored,
+    /// Nobody is left to take it.
+    NoTarget,
+}
+
+/// Where a signal comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Origin {
+    Inside,
+    /// From the kernel or from outside the sandbox: SIGKILL and SIGSTOP reach init, too.
+    Outside,
+    /// From a timer, which has a record of its own to queue.
+    Timer,
+}
+
+/// Sends a timer's signal to a process or, with a target, to a thread of it.
+pub fn send_from_timer(group: &Arc<ThreadGroup>, target: Option<&Arc<Task>>, info: &SigInfo) -> Sent {
+    send(group, target, info, Origin::Timer).unwrap_or(Sent::NoTarget)
+}
+
 /// Sends to one task (SIGPIPE and the like).
 pub fn send_to_task(task: &Arc<Task>, info: SigInfo) {
     let _ = try_send_to_task(task, info);
@@ -26,7 +52,7 @@ pub fn send_to_group(group: &Arc<ThreadGroup>, info: SigInfo) {
 /// # Errors
 /// EAGAIN when a real-time signal finds its queue full.
 pub fn try_send_to_task(task: &Arc<Task>, info: SigInfo) -> Result<(), Errno> {
-    send(&task.group, Some(task), &info, false)
+    send(&task.group, Some(task), &info, Origin::Inside).map(drop)
 }
 
 /// Sends to a process for a caller who learns that the queue is full (`rt_sigqueueinfo`).
@@ -34,7 +60,7 @@ pub fn try_send_to_task(task: &Arc<Task>, info: SigInfo) -> Result<(), Errno> {
 /// # Errors
 /// EAGAIN when a real-time signal finds its queue full.
 pub fn try_send_to_group(group: &Arc<ThreadGroup>, info: SigInfo) -> Result<(), Errno> {
-    send(group, None, &info, false)
+    send(group, None, &info, Origin::Inside).map(drop)
 }
 
 /// Sends to a process from outside the sandbox: SIGKILL and SIGSTOP reach init, too.
@@ -42,7 +68,7 @@ pub fn try_send_to_group(group: &Arc<ThreadGroup>, info: SigInfo) -> Result<(), 
 /// # Errors
 /// EAGAIN when a real-time signal finds its queue full.
 pub fn send_to_group_from_outside(group: &Arc<ThreadGroup>, info: SigInfo) -> Result<(), Errno> {
-    send(group, None, &info, true)
+    send(group, None, &info, Origin::Outside).map(drop)
 }
 
 /// Sends to every process of a process group. Returns how many there are.
@@ -78,7 +104,7 @@ fn force(task: &Arc<Task>, info: SigInfo, fatal: bool) {
             group.unkillable = false;
         }
     }
-    let _ = send(&task.group, Some(task), &info, true);
+    let _ = send(&task.group, Some(task), &info, Origin::Outside);
 }
 
 /// Whether one who acts as `sender` in session `sender_sid` may send `signal` (0: none) to `target` (`man 2 kill`).
@@ -88,17 +114,18 @@ pub fn may_signal(sender: &Credentials, sender_sid: i32, signal: u64, target: &C
     same_user || continues || sender.has(Capability::KILL)
 }
 
-fn send(group: &Arc<ThreadGroup>, target: Option<&Arc<Task>>, info: &SigInfo, from_outside: bool) -> Result<(), Errno> {
-    let Some(signal) = Signal::new(info.signo as u64) else { return Ok(()) };
+fn send(group: &Arc<ThreadGroup>, target: Option<&Arc<Task>>, info: &SigInfo, origin: Origin) -> Result<Sent, Errno> {
+    let Some(signal) = Signal::new(info.signo as u64) else { return Ok(Sent::Ignored) };
     let limit = group.limits.lock().get(rlimit::SIGPENDING).cur;
     let mut to_notify: Vec<Arc<Task>> = Vec::new();
+    let mut sent = Sent::Ignored;
     let mut continued = None;
     let arrivals;
     {
         let family = group.family.lock();
         let mut shared = group.signals.lock();
         if family.threads.is_empty() || family.exiting.is_some() {
-            return Ok(());
+            return Ok(Sent::NoTarget);
         }
         if STOP_SIGNALS.contains(signal) {
             flush(&family, &mut shared, SigSet::of(Signal::SIGCONT));
@@ -113,8 +140,9 @@ fn send(group: &Arc<ThreadGroup>, target: Option<&Arc<Task>>, info: &SigInfo, fr
         let probe = target.or(family.threads.first());
         let mask = probe.map_or(SigSet::EMPTY, |task| task.signals.lock().mask);
         arrivals = shared.arrivals.clone();
-        if !shared.drops(signal, mask, from_outside) {
-            queue(&mut shared, target, signal, info, limit)?;
+        if !shared.drops(signal, mask, origin == Origin::Outside) {
+            sent = Sent::Queued;
+            queue(&mut shared, target, signal, info, origin, limit)?;
             match target {
                 Some(task) => {
                     if wants(&shared, &task.signals.lock(), signal) {
@@ -130,7 +158,7 @@ fn send(group: &Arc<ThreadGroup>, target: Option<&Arc<Task>>, info: &SigInfo, fr
     if let Some(thread) = continued {
         exit::report_continued(&thread);
     }
-    Ok(())
+    Ok(sent)
 }
 
 /// Throws away pending signals of a process (they are ignored from now on).
@@ -149,11 +177,16 @@ fn queue(
     target: Option<&Arc<Task>>,
     signal: Signal,
     info: &SigInfo,
+    origin: Origin,
     limit: u64,
 ) -> Result<(), Errno> {
     // Standard signals of `kill` and of the kernel always get a record, as there is at most one of each.
     let is_certain = !signal.is_realtime() && info.code >= 0;
-    let own = target.map(|task| task.signals.lock());
+    let mut own = target.map(|task| task.signals.lock());
+    if origin == Origin::Timer {
+        own.as_mut().map_or(&mut shared.pending, |own| &mut own.pending).push_of_timer(signal, info);
+        return Ok(());
+    }
     let queued = shared.pending.len() + own.as_ref().map_or(0, |own| own.pending.len());
     let has_room = is_certain || (queued as u64) < limit;
     if !has_room && signal.is_realtime() && info.code != SigInfo::SI_USER {

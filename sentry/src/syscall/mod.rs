@@ -19,6 +19,8 @@ pub mod signal;
 mod signalfd;
 pub mod system;
 mod table;
+pub mod time;
+pub mod timer;
 mod timerfd;
 mod allocate;
 mod attributes;

@@ -199,6 +199,7 @@ pub fn pidfd_send_signal(current: &mut Current, args: Args) -> SysResult {
         addr => {
             let mut bytes = SigInfo::new(Signal::SIGHUP, 0);
             current.read_bytes(addr, &mut bytes.as_mut_bytes()[..SIGINFO_READ])?;
+            bytes.pad = 0;
             if bytes.signo != number {
                 return Err(Errno::EINVAL);
             }
@@ -264,6 +265,7 @@ fn read_info(current: &mut Current, addr: u64, number: i32) -> Result<SigInfo, E
     let mut info = SigInfo::new(Signal::SIGHUP, 0);
     current.read_bytes(addr, &mut info.as_mut_bytes()[..SIGINFO_READ])?;
     info.signo = number;
+    info.pad = 0;
     Ok(info)
 }
 

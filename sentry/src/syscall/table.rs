@@ -50,7 +50,28 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
         __NR_set_robust_list => futex::set_robust_list(current, args),
         __NR_get_robust_list => futex::get_robust_list(current, args),
 
-        // Clocks, timers, sleeping: time.rs
+        // Clocks, timers, sleeping: time.rs, timer.rs
+        __NR_clock_gettime => time::clock_gettime(current, args),
+        __NR_clock_getres => time::clock_getres(current, args),
+        __NR_clock_settime => time::clock_settime(current, args),
+        __NR_gettimeofday => time::gettimeofday(current, args),
+        __NR_settimeofday => time::settimeofday(current, args),
+        __NR_time => time::time(current, args),
+        __NR_adjtimex => time::adjtimex(current, args),
+        __NR_clock_adjtime => time::clock_adjtime(current, args),
+        __NR_times => time::times(current, args),
+        __NR_getrusage => time::getrusage(current, args),
+        __NR_nanosleep => time::nanosleep(current, args).await,
+        __NR_clock_nanosleep => time::clock_nanosleep(current, args).await,
+        __NR_restart_syscall => time::restart_syscall(current, args).await,
+        __NR_alarm => timer::alarm(current, args),
+        __NR_getitimer => timer::getitimer(current, args),
+        __NR_setitimer => timer::setitimer(current, args),
+        __NR_timer_create => timer::timer_create(current, args),
+        __NR_timer_settime => timer::timer_settime(current, args),
+        __NR_timer_gettime => timer::timer_gettime(current, args),
+        __NR_timer_getoverrun => timer::timer_getoverrun(current, args),
+        __NR_timer_delete => timer::timer_delete(current, args),
 
         // Credentials, sessions, limits: credentials.rs, session.rs, rlimit.rs, prctl.rs
         __NR_getuid => credentials::getuid(current),

@@ -235,6 +235,7 @@ impl Current {
     /// Tells others how to stop the context, after it has changed.
     pub fn publish_context(&self) {
         *self.task.wakeup.interrupter.lock() = Some(self.context.interrupter());
+        self.task.group.cpu.attach(self.context.space());
     }
 }
 

@@ -191,6 +191,7 @@ fn commit(current: &mut Current, image: Image) {
     closed.iter().for_each(|description| description.file.flush());
     drop(closed);
     task.signals.lock().reset_for_exec();
+    crate::time::posix_timer::delete_all(&task.group);
     task.group.signals.lock().reset_for_exec();
     {
         let mut family = task.group.family.lock();

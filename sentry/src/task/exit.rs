@@ -75,6 +75,7 @@ pub fn remove(kernel: &Arc<Kernel>, task: &Arc<Task>, reason: Reason) {
 /// and a parent in `vfork`.
 pub fn leave_memory(current: &mut Current) {
     futex::exit_robust_list(current);
+    current.task.group.cpu.settle();
     let word = std::mem::take(&mut current.task.state.lock().clear_child_tid);
     if word != 0 && current.write_object(word, &0u32).is_ok() {
         futex::wake_at(current, word, 1);

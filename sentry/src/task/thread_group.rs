@@ -11,6 +11,8 @@ use abi::types::{Rusage, Timeval};
 
 use crate::kernel::wait_queue::WaitQueue;
 use crate::signal::GroupSignals;
+use crate::time::GroupTimers;
+use crate::time::cpu::{self, CpuAccount};
 
 /// A process.
 pub struct ThreadGroup {
@@ -22,8 +24,10 @@ pub struct ThreadGroup {
     pub signals: Mutex<GroupSignals>,
     /// `setrlimit`
     pub limits: Mutex<rlimit::Limits>,
-    /// Resource usage so far, brought up to date when threads exit.
-    pub usage: Mutex<Rusage>,
+    /// CPU time used so far.
+    pub cpu: CpuAccount,
+    /// `setitimer` and `timer_create`. Taken before [`ThreadGroup::family`].
+    pub timers: Mutex<GroupTimers>,
     children_usage: Mutex<Rusage>,
     /// `prctl(PR_SET_DUMPABLE)`: others of the same user may look into it.
     pub dumpable: AtomicBool,
@@ -76,7 +80,8 @@ impl ThreadGroup {
             family: Mutex::new(family),
             signals: Mutex::new(signals),
             limits: Mutex::new(limits),
-            usage: Mutex::default(),
+            cpu: CpuAccount::default(),
+            timers: Mutex::default(),
             children_usage: Mutex::default(),
             dumpable: AtomicBool::new(true),
             child_events: WaitQueue::new(),
@@ -119,7 +124,7 @@ impl ThreadGroup {
 
     /// Resource usage of the process itself.
     pub fn usage(&self) -> Rusage {
-        *self.usage.lock()
+        cpu::usage(self.cpu.used())
     }
 
     /// Resource usage of reaped children.

@@ -1,5 +1,12 @@
 //! Clocks and timers.
+//!
+//! All that waits for a wall clock waits for a [`Deadline`] on the monotonic one: the sandbox cannot set its clocks, and a
+//! jump of the host's realtime clock is not followed. CPU time is that of the host processes which hold the guest's memory.
 
+pub mod clock;
+pub mod cpu;
+pub mod interval;
+pub mod itimer;
 pub mod posix_timer;
 
 use crate::kernel::timer::Deadline;
@@ -8,4 +15,13 @@ use crate::kernel::timer::Deadline;
 pub fn realtime_deadline(ns: i64) -> Deadline {
     let ahead = ns.saturating_sub(host::clock::realtime_ns());
     Deadline(host::clock::monotonic_ns().saturating_add_signed(ahead))
+}
+
+/// The timers of a process.
+#[derive(Default)]
+pub struct GroupTimers {
+    /// `setitimer`
+    pub(crate) intervals: itimer::IntervalTimers,
+    /// `timer_create`
+    pub(crate) posix: posix_timer::PosixTimers,
 }
