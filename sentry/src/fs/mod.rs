@@ -2,6 +2,7 @@
 
 pub mod dev;
 pub mod devpts;
+pub mod gofer;
 pub mod host;
 pub mod tmpfs;
 

@@ -1,6 +1,7 @@
 //! The kernel as a whole: what exists once per sandbox, and the machinery that runs tasks.
 
 pub mod blocking;
+pub mod boot;
 pub mod executor;
 pub mod reactor;
 pub mod timer;
@@ -9,8 +10,9 @@ pub mod wait_queue;
 
 use std::sync::Arc;
 
-use std::sync::atomic::AtomicI32;
+use std::sync::atomic::{AtomicI32, Ordering};
 
+use abi::signal::{SigInfo, Signal};
 use parking_lot::{Condvar, Mutex};
 
 use crate::Errno;
@@ -93,6 +95,18 @@ impl Kernel {
     pub fn end(&self, ending: Ending) {
         self.outcome.ending.lock().get_or_insert(ending);
         self.outcome.known.notify_all();
+    }
+
+    /// A signal that the sandbox gets as a whole: for the foreground of its terminal, or for its first process.
+    pub fn signal_from_outside(&self, signal: Signal) {
+        match self.terminals.console() {
+            Some((terminal, _)) => terminal.signal_foreground(self, signal),
+            None => {
+                if let Some(group) = self.pids.group(self.main_pid.load(Ordering::Relaxed)) {
+                    let _ = crate::signal::send_to_group(&group, SigInfo::new(signal, SigInfo::SI_USER));
+                }
+            }
+        }
     }
 
     /// Blocks the calling (non-worker) thread until the sandbox is over.

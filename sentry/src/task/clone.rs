@@ -184,16 +184,8 @@ fn make(current: &mut Current, request: &CloneRequest, tid: i32) -> Result<(Curr
         pidfd.complete(&group);
     }
     let vfork_done = has(CloneFlags::VFORK).then(Arc::<VforkDone>::default);
-    let child = Current {
-        task,
-        kernel,
-        context,
-        restart: None,
-        orig_rax: None,
-        fault: current.fault,
-        exit: None,
-        vfork_done: vfork_done.clone(),
-    };
+    let mut child = Current::new(task, kernel, context);
+    child.vfork_done.clone_from(&vfork_done);
     Ok((child, vfork_done))
 }
 

@@ -116,6 +116,20 @@ pub enum Restart {
 }
 
 impl Current {
+    /// A task outside of any call, on a stopped context.
+    pub fn new(task: Arc<Task>, kernel: Arc<Kernel>, context: Box<dyn Context>) -> Current {
+        Current {
+            task,
+            kernel,
+            context,
+            restart: None,
+            orig_rax: None,
+            fault: FaultRegisters::default(),
+            exit: None,
+            vfork_done: None,
+        }
+    }
+
     /// The description of a descriptor.
     ///
     /// # Errors

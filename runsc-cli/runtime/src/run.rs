@@ -1,0 +1,182 @@
+//! `sandbox run`: the command's side. Starts gofer and sentry, passes signals in and the result out.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use gofer_proto::Connection;
+use host::launch::{self, Child, Namespaces, Signals};
+
+use crate::control::{Control, ToCommand, ToSentry};
+use crate::limits::{self, Cgroups};
+use crate::rootfs::{self, View};
+use crate::{Error, RunOptions, sentry_role};
+
+const SIGHUP: i32 = 1;
+const SIGINT: i32 = 2;
+const SIGQUIT: i32 = 3;
+const SIGUSR1: i32 = 10;
+const SIGUSR2: i32 = 12;
+const SIGTERM: i32 = 15;
+const SIGCONT: i32 = 18;
+const SIGTSTP: i32 = 20;
+const SIGWINCH: i32 = 28;
+
+/// Signals that are meant for the program inside.
+const FORWARDED: &[i32] = &[SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, SIGTSTP, SIGWINCH, SIGCONT];
+
+/// First of the host user ids that sandboxes of root run as; each process id maps to one, so that no two live sandboxes share it.
+const FIRST_SANDBOX_ID: u32 = 0x7000_0000;
+
+/// Runs a program in a sandbox until it ends; what the command exits with.
+///
+/// # Errors
+/// Everything that keeps the program from running, and limits that ended it.
+pub fn run(options: &RunOptions) -> Result<u8, Error> {
+    let view = rootfs::view(options)?;
+    let cgroups = Cgroups::create(options)?;
+    let signals = Signals::collect(FORWARDED).map_err(|errno| Error::new(format!("cannot take signals: {errno}")))?;
+    let sandbox = Sandbox::start(options, &view, &cgroups)?;
+    let result = sandbox.attend(options, &signals);
+    drop(sandbox);
+    match result {
+        Err(_) | Ok(137) if cgroups.memory_limit_was_reached() => {
+            let limit = options.memory.unwrap_or_default();
+            Err(Error {
+                exit_code: 137,
+                ..Error::new(format!("the memory limit of {limit} bytes (--memory) was reached and the run was ended"))
+            })
+        }
+        other => other,
+    }
+}
+
+/// The processes of a running sandbox. Dropping kills and reaps them.
+struct Sandbox {
+    gofer: Child,
+    sentry: Child,
+    control: Control,
+    janitor: Option<Child>,
+}
+
+impl Sandbox {
+    fn start(options: &RunOptions, view: &View, cgroups: &Cgroups) -> Result<Sandbox, Error> {
+        let failed = |what: &'static str| {
+            move |errno: abi::Errno| Error::new(format!("cannot start the sandbox: {what}: {errno}"))
+        };
+        let (client, server) = Connection::pair().map_err(failed("no socket for the gofer"))?;
+        let (control, sentry_control) = Control::pair().map_err(failed("no control socket"))?;
+        let (uid, gid) = launch::ids();
+        let is_root = uid == 0 && !options.rootless;
+        let janitor = start_janitor(cgroups).map_err(failed("no janitor process"))?;
+        let namespaces = Namespaces::MOUNT
+            | Namespaces::UTS
+            | Namespaces::IPC
+            | Namespaces::USER
+            | Namespaces::PID
+            | Namespaces::NET;
+        let sentry = launch::spawn(namespaces, || {
+            launch::set_name(c"sandbox-sentry");
+            sentry_role::main(options, view, client, sentry_control)
+        })
+        .map_err(no_namespaces)?;
+        let mapped = match is_root {
+            true => {
+                let id = FIRST_SANDBOX_ID + sentry.pid() as u32;
+                launch::map_ids(&sentry, id, id, true)
+            }
+            false => launch::map_ids(&sentry, uid, gid, false),
+        };
+        mapped.map_err(failed("user namespace"))?;
+        cgroups.add(sentry.pid())?;
+        control.send(&ToSentry::Mapped);
+        let gofer = sentry_role::start_gofer(view, server, is_root).map_err(failed("no gofer process"))?;
+        cgroups.add(gofer.pid())?;
+        Ok(Sandbox { gofer, sentry, control, janitor })
+    }
+
+    /// Waits for the end.
+    fn attend(&self, options: &RunOptions, signals: &Signals) -> Result<u8, Error> {
+        let deadline = options.timeout.map(|timeout| Instant::now() + timeout);
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                let seconds = options.timeout.unwrap_or_default().as_secs_f64();
+                self.control.send(&ToSentry::Kill);
+                return Err(Error {
+                    exit_code: 124,
+                    ..Error::new(format!("the time limit of {seconds} s (--timeout) was reached and the run was ended"))
+                });
+            }
+            let ready = launch::wait_readable(&[self.control.as_fd(), signals.as_fd(), self.gofer.as_fd()], left);
+            if ready[1] {
+                while let Some(signal) = signals.next() {
+                    self.control.send(&ToSentry::Signal(signal));
+                }
+            }
+            // The gofer ends with the sentry: what the sentry said before counts, also when only the gofer's end was seen yet.
+            let has_message =
+                ready[0] || ready[2] && launch::wait_readable(&[self.control.as_fd()], Some(Duration::ZERO))[0];
+            if has_message {
+                match self.control.receive() {
+                    Some(ToCommand::Started) => {}
+                    Some(ToCommand::Exited(status)) => return Ok(exit_code(status)),
+                    Some(ToCommand::Stopped) => launch::stop_self(),
+                    Some(ToCommand::Failed(error)) => return Err(error),
+                    None => return Err(Error::new("the sentry died; run with --log FILE to see its last words")),
+                }
+            } else if ready[2] {
+                return Err(Error::new("the gofer died, so the sandbox has lost its files; the run was ended"));
+            }
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.sentry.kill();
+        self.gofer.kill();
+        self.sentry.wait();
+        self.gofer.wait();
+        if let Some(janitor) = &self.janitor {
+            janitor.kill();
+            janitor.wait();
+        }
+    }
+}
+
+/// What a shell reports for a wait status.
+fn exit_code(status: i32) -> u8 {
+    match status & 0x7f {
+        0 => (status >> 8) as u8,
+        signal => 128 + signal as u8,
+    }
+}
+
+fn no_namespaces(errno: abi::Errno) -> Error {
+    use abi::Errno;
+    let advice = match errno {
+        Errno::EPERM => {
+            "user namespaces are switched off on this host (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0), or run as root"
+        }
+        Errno::ENOSPC => "the host's limit of namespaces is reached (sysctl user.max_user_namespaces)",
+        Errno::EINVAL | Errno::ENOSYS => "the kernel is too old or was built without namespaces; see `sandbox doctor`",
+        _ => "see `sandbox doctor`",
+    };
+    Error::new(format!("cannot make namespaces for the sandbox: {errno}: {advice}"))
+}
+
+/// A process that outlives this one when it is killed, to remove its cgroups.
+fn start_janitor(cgroups: &Cgroups) -> Result<Option<Child>, abi::Errno> {
+    if cgroups.directories().is_empty() {
+        return Ok(None);
+    }
+    let parent = std::process::id();
+    let directories = cgroups.directories().to_vec();
+    launch::spawn_detached(move || {
+        launch::set_name(c"sandbox-janitor");
+        launch::wait_for_exit_of(parent);
+        limits::remove(&directories);
+        0
+    })
+    .map(Some)
+}

@@ -1,0 +1,2 @@
+# a Rust program with threads, channels and processes (rust.rs, compiled by the harness)
+./t
