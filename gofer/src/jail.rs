@@ -95,6 +95,8 @@ pub fn jail(config: &mut Config, identity: Identity) -> Result<(), JailError> {
     step("capabilities", capability::keep_only(keep))?;
     step("no_new_privs", capability::no_new_privileges())?;
     step("dumpable", capability::forbid_tracing())?;
+    // A change of user may have taken this back.
+    host::launch::die_with_parent();
     wall(&config.attach_points)?;
     let mut allowed = filter::ALWAYS.to_vec();
     if writable {

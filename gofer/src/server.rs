@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use abi::Errno;
 use gofer_proto::{
-    AttachInfo, Attr, Connection, FileType, Found, MAX_MESSAGE, NodeId, Packet, Reply, Request, ServerChannel, decode,
-    encode,
+    AttachInfo, Attr, Connection, FileType, Found, MAX_MESSAGE, NodeId, Packet, Patience, Reply, Request,
+    ServerChannel, decode, encode,
 };
 use host::file::{self, Resolve};
 use host::metadata;
@@ -122,28 +122,18 @@ impl Server {
         let mut request = Vec::with_capacity(MAX_MESSAGE);
         let mut packet = vec![0; Connection::BUFFER];
         let mut answer = vec![0; MAX_MESSAGE];
-        // Spinning pays as long as requests come one after the other; each time none came the next spin is shorter.
-        let mut patience = spin;
+        let patience = Patience::new(spin);
         loop {
             if let Some(channel) = channel.as_deref_mut() {
-                let mut last = Instant::now();
                 let mut served = 0;
-                loop {
-                    if let Some(slot) = channel.take(&mut request) {
-                        self.serve_slot(connection, channel, slot, &request, &mut answer);
-                        served += 1;
-                        if served % BURST == 0 && !self.serve_packet(connection, &mut packet, &mut answer) {
-                            return;
-                        }
-                        patience = spin;
-                        last = Instant::now();
-                    } else if last.elapsed() >= patience {
-                        break;
-                    } else {
-                        (0..16).for_each(|_| std::hint::spin_loop());
+                while patience.spin(|| !channel.is_idle()) {
+                    let Some(slot) = channel.take(&mut request) else { break };
+                    self.serve_slot(connection, channel, slot, &request, &mut answer);
+                    served += 1;
+                    if served % BURST == 0 && !self.serve_packet(connection, &mut packet, &mut answer) {
+                        return;
                     }
                 }
-                patience /= 2;
                 channel.announce_sleep();
                 if !channel.is_idle() {
                     channel.announce_awake();

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 
 use abi::Errno;
 use gofer::{AttachPoint, Mutability};
-use gofer_proto::{Access, FileType, Kinds};
+use gofer_proto::{Access, FileType, Kinds, NodeId};
 use harness::{Gofer, Transport, Tree, contents};
 
 #[test]
@@ -252,4 +252,23 @@ fn an_attach_point_can_be_a_single_file() {
     assert_eq!(contents(gofer.client().open(root.node, Access::Read, Kinds::Plain).unwrap().fd), "127.0.0.1");
     assert_eq!(gofer.client().lookup(root.node, b"secret"), Err(Errno::ENOTDIR));
     assert_eq!(gofer.client().attach(1).unwrap_err(), Errno::ENOENT);
+}
+
+#[test]
+fn forgotten_nodes_are_stale_and_roots_stay() {
+    let tree = Tree::new();
+    tree.file("dir/file", "");
+    let gofer = Gofer::read_only(&tree);
+    let (client, root) = (gofer.client(), gofer.root());
+    let (dir, file) = (gofer.find("dir").node, gofer.find("dir/file").node);
+    client.forget(&[dir, root, NodeId(u64::MAX)]).unwrap();
+    assert_eq!(client.get_attr(dir), Err(Errno::ESTALE));
+    assert!(client.get_attr(root).is_ok());
+    // The way to a node that is in use is kept.
+    assert!(client.open(file, Access::Read, Kinds::Plain).is_ok());
+    // A slot that is used again has another id.
+    client.forget(&[file]).unwrap();
+    let again = gofer.find("dir/file").node;
+    assert_ne!(again, file);
+    assert_eq!(client.get_attr(file), Err(Errno::ESTALE));
 }

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use crate::channel::{ClientChannel, MAX_MESSAGE, SLOTS};
 use crate::connection::{Connection, Packet, Readiness};
 use crate::message::{Cursor, Entry, Reply, Request, decode, encode};
+use crate::patience::Patience;
 use crate::validate;
 
 /// How long a thread spins for an answer before it sleeps: a wake-up across CPUs costs about this.
@@ -53,6 +54,7 @@ pub struct Client {
     numbers: [AtomicU32; SLOTS],
     next_tag: AtomicU64,
     inbox: Mutex<Inbox>,
+    patience: Patience,
     dead: AtomicBool,
 }
 
@@ -78,6 +80,7 @@ impl Client {
             numbers: Default::default(),
             next_tag: AtomicU64::new(1),
             inbox: Mutex::new(Inbox { descriptors: HashMap::new(), buffer: vec![0; Connection::BUFFER] }),
+            patience: Patience::new(SPIN),
             dead: AtomicBool::new(false),
         })
     }
@@ -165,18 +168,10 @@ impl Client {
     }
 
     fn await_answer(&self, channel: &ClientChannel, slot: usize, number: u32) -> Result<(), Failure> {
-        let start = Instant::now();
-        loop {
-            for _ in 0..64 {
-                if channel.is_answered(slot, number) {
-                    return Ok(());
-                }
-                std::hint::spin_loop();
-            }
-            if start.elapsed() > SPIN {
-                break;
-            }
+        if self.patience.spin(|| channel.is_answered(slot, number)) {
+            return Ok(());
         }
+        let start = Instant::now();
         loop {
             channel.sleep(slot, number, HEARTBEAT);
             if channel.is_answered(slot, number) {

@@ -9,7 +9,7 @@
 //! Each side takes the other for hostile: bytes are copied out of the shared memory once, lengths and names are checked,
 //! and an answer that breaks the rules is EIO.
 //!
-//! Lock order: `Client`'s queue of descriptors is the only lock, held while nothing else is.
+//! Lock order: the client's inbox is the only lock.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -19,6 +19,7 @@ mod client;
 mod connection;
 mod message;
 mod name;
+mod patience;
 mod validate;
 
 pub use attr::{Attr, Device, Time};
@@ -31,3 +32,4 @@ pub use message::{
     SyncKind, Walked, decode, encode,
 };
 pub use name::{NAME_MAX, PATH_MAX, WALK_MAX, check_name, components, to_c_string};
+pub use patience::Patience;

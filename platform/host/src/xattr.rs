@@ -37,8 +37,8 @@ pub fn get(fd: BorrowedFd<'_>, name: &CStr, value: &mut [u8]) -> Result<usize, E
         libc::syscall(GETXATTRAT, fd.as_raw_fd(), c"".as_ptr(), FLAGS, name.as_ptr(), &raw const args, args_size)
     });
     match got {
-        // SAFETY: a C string and a buffer with its true length.
         Err(Errno::ENOSYS) => {
+            // SAFETY: a C string and a buffer with its true length.
             check(unsafe { libc::fgetxattr(fd.as_raw_fd(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) }
                 as i64)
         }
@@ -57,8 +57,8 @@ pub fn list(fd: BorrowedFd<'_>, names: &mut [u8]) -> Result<usize, Errno> {
         libc::syscall(LISTXATTRAT, fd.as_raw_fd(), c"".as_ptr(), FLAGS, names.as_mut_ptr(), names.len())
     });
     match got {
-        // SAFETY: a buffer with its true length.
         Err(Errno::ENOSYS) => {
+            // SAFETY: a buffer with its true length.
             check(unsafe { libc::flistxattr(fd.as_raw_fd(), names.as_mut_ptr().cast(), names.len()) } as i64)
         }
         other => other,
