@@ -40,6 +40,19 @@ fn measure(dir: &std::path::Path) {
     report("native stat, for comparison", 20_000, || assert!(std::fs::metadata(dir.join("a")).is_ok()));
     drop(client);
     child.wait();
+    memory(dir);
+}
+
+/// Memory of a gofer that has answered one request.
+fn memory(dir: &std::path::Path) {
+    let (client, child) = start(dir);
+    client.attach(0).unwrap();
+    let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", child.pid())).unwrap();
+    for line in rollup.lines().filter(|line| line.starts_with("Pss:") || line.starts_with("Private_Dirty:")) {
+        println!("idle gofer {line}");
+    }
+    drop(client);
+    child.wait();
 }
 
 fn start(path: &std::path::Path) -> (Client, launch::Child) {

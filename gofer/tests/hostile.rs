@@ -148,13 +148,15 @@ fn scribbling_over_the_shared_memory_does_no_harm() {
     let tree = Tree::new();
     tree.file("file", "x");
     let (connection, server) = raw_gofer(&tree, Mutability::ReadOnly);
-    let len = 4096 + SLOTS * (4096 + 2 * MAX_MESSAGE);
+    // The layout of gofer/proto/src/channel.rs.
+    let len = 4096 + SLOTS * 2 * MAX_MESSAGE;
     let memory = ChannelMemory::map(connection.memory.as_ref().unwrap().as_fd(), len).unwrap();
     let mut random = Random(3);
     let mut packet = vec![0; Connection::BUFFER];
     for round in 0..20_000_u32 {
-        let slot = 4096 + (random.next() as usize % SLOTS) * (4096 + 2 * MAX_MESSAGE);
-        memory.write(slot + 4096, &random.bytes(300));
+        let slot = random.next() as usize % SLOTS;
+        memory.write(4096 + slot * 2 * MAX_MESSAGE, &random.bytes(300));
+        let slot = 64 + slot * 192;
         memory.word(slot + 4).store(random.next() as u32 >> (random.next() % 32), Ordering::SeqCst);
         memory.word(slot + 128).store(random.next() as u32, Ordering::SeqCst);
         memory.word(slot + 64).store(random.next() as u32, Ordering::SeqCst);

@@ -28,6 +28,7 @@ fn main() {
         trial("the_host_root_can_be_an_attach_point", host_root),
         trial("a_missing_attach_point_is_named", missing),
         trial("the_death_of_a_jailed_gofer_is_an_io_error", death),
+        trial("an_idle_gofer_uses_no_cpu", idle),
         trial("the_filter_refuses_what_is_not_listed", filter),
     ];
     if is_root {
@@ -270,6 +271,22 @@ fn death() {
     assert!(start.elapsed() < Duration::from_secs(1));
     assert_eq!(jailed.client.lookup(root, b"x"), Err(Errno::EIO));
     jailed.child.wait();
+}
+
+fn idle() {
+    let tree = Tree::new();
+    let jailed = start(vec![AttachPoint::new(&tree.0, Mutability::ReadOnly)]);
+    let root = jailed.client.attach(0).unwrap().0.node;
+    let wakes = || {
+        let switches = |key| jailed.status(key).parse::<u64>().unwrap();
+        switches("voluntary_ctxt_switches") + switches("nonvoluntary_ctxt_switches")
+    };
+    (0..100).for_each(|_| drop(jailed.client.lookup(root, b"x")));
+    std::thread::sleep(Duration::from_millis(50));
+    let before = wakes();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(wakes(), before);
+    jailed.end();
 }
 
 fn filter() {

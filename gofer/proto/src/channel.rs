@@ -19,8 +19,13 @@ pub const MAX_MESSAGE: usize = 72 << 10;
 /// In the first page: not zero while the server sleeps in its socket.
 const SERVER_ASLEEP: usize = 0;
 
-const CONTROL: usize = 4096;
-const STRIDE: usize = CONTROL + 2 * MAX_MESSAGE;
+// All words lie in the first page, so that a look at every slot touches no other; bytes in pages of their own.
+const WORDS: usize = 64;
+const WORDS_STRIDE: usize = 192;
+const BYTES: usize = 4096;
+const _: () = assert!(WORDS + SLOTS * WORDS_STRIDE <= BYTES);
+
+// Offsets inside a slot's words.
 const REQUEST_NUMBER: usize = 0;
 const REQUEST_LEN: usize = 4;
 // The answer's words have a cache line of their own: the client spins on them.
@@ -28,10 +33,18 @@ const ANSWER_NUMBER: usize = 64;
 const ANSWER_LEN: usize = 68;
 const CLIENT_ASLEEP: usize = 128;
 
-pub(crate) const MEMORY_LEN: usize = CONTROL + SLOTS * STRIDE;
+pub(crate) const MEMORY_LEN: usize = BYTES + SLOTS * 2 * MAX_MESSAGE;
 
-fn slot_at(slot: usize) -> usize {
-    CONTROL + slot * STRIDE
+fn words_at(slot: usize) -> usize {
+    WORDS + slot * WORDS_STRIDE
+}
+
+fn request_at(slot: usize) -> usize {
+    BYTES + slot * 2 * MAX_MESSAGE
+}
+
+fn answer_at(slot: usize) -> usize {
+    request_at(slot) + MAX_MESSAGE
 }
 
 /// The client's end. Who calls must own the slot.
@@ -44,8 +57,8 @@ impl ClientChannel {
 
     /// Publishes request `number`; whether the server must be woken.
     pub(crate) fn submit(&self, slot: usize, number: u32, request: &[u8]) -> bool {
-        let at = slot_at(slot);
-        self.0.write(at + CONTROL, request);
+        let at = words_at(slot);
+        self.0.write(request_at(slot), request);
         self.0.word(at + REQUEST_LEN).store(request.len() as u32, Relaxed);
         self.0.word(at + CLIENT_ASLEEP).store(0, Relaxed);
         self.0.word(at + REQUEST_NUMBER).swap(number, SeqCst);
@@ -53,12 +66,12 @@ impl ClientChannel {
     }
 
     pub(crate) fn is_answered(&self, slot: usize, number: u32) -> bool {
-        self.0.word(slot_at(slot) + ANSWER_NUMBER).load(Acquire) == number
+        self.0.word(words_at(slot) + ANSWER_NUMBER).load(Acquire) == number
     }
 
     /// Sleeps until the answer may be there, or `timeout`.
     pub(crate) fn sleep(&self, slot: usize, number: u32, timeout: Duration) {
-        let at = slot_at(slot);
+        let at = words_at(slot);
         self.0.word(at + CLIENT_ASLEEP).swap(1, SeqCst);
         let seen = self.0.word(at + ANSWER_NUMBER).load(SeqCst);
         if seen != number {
@@ -68,13 +81,13 @@ impl ClientChannel {
 
     /// Copies the answer out.
     pub(crate) fn answer(&self, slot: usize) -> Result<Vec<u8>, Errno> {
-        let at = slot_at(slot);
+        let at = words_at(slot);
         let len = self.0.word(at + ANSWER_LEN).load(Acquire) as usize;
         if len > MAX_MESSAGE {
             return Err(Errno::EIO);
         }
         let mut bytes = vec![0; len];
-        self.0.read(at + CONTROL + MAX_MESSAGE, &mut bytes);
+        self.0.read(answer_at(slot), &mut bytes);
         Ok(bytes)
     }
 }
@@ -100,7 +113,7 @@ impl ServerChannel {
     pub fn take(&mut self, request: &mut Vec<u8>) -> Option<usize> {
         for ahead in 0..SLOTS {
             let slot = (self.next + ahead) % SLOTS;
-            let at = slot_at(slot);
+            let at = words_at(slot);
             let number = self.memory.word(at + REQUEST_NUMBER).load(SeqCst);
             if number == self.served[slot] {
                 continue;
@@ -109,7 +122,7 @@ impl ServerChannel {
             self.next = (slot + 1) % SLOTS;
             let len = self.memory.word(at + REQUEST_LEN).load(Relaxed) as usize;
             request.resize(if len > MAX_MESSAGE { 0 } else { len }, 0);
-            self.memory.read(at + CONTROL, request);
+            self.memory.read(request_at(slot), request);
             return Some(slot);
         }
         None
@@ -117,11 +130,12 @@ impl ServerChannel {
 
     /// Publishes the answer to the request last taken from `slot`. An answer longer than [`MAX_MESSAGE`] is cut off.
     pub fn answer(&mut self, slot: usize, answer: &[u8]) {
-        let at = slot_at(slot % SLOTS);
+        let slot = slot % SLOTS;
+        let at = words_at(slot);
         let answer = &answer[..answer.len().min(MAX_MESSAGE)];
-        self.memory.write(at + CONTROL + MAX_MESSAGE, answer);
+        self.memory.write(answer_at(slot), answer);
         self.memory.word(at + ANSWER_LEN).store(answer.len() as u32, Relaxed);
-        self.memory.word(at + ANSWER_NUMBER).swap(self.served[slot % SLOTS], SeqCst);
+        self.memory.word(at + ANSWER_NUMBER).swap(self.served[slot], SeqCst);
         let asleep = self.memory.word(at + CLIENT_ASLEEP);
         if asleep.load(SeqCst) != 0 && asleep.swap(0, SeqCst) != 0 {
             self.memory.wake(at + ANSWER_NUMBER);
@@ -140,6 +154,6 @@ impl ServerChannel {
 
     /// Whether no slot holds a request.
     pub fn is_idle(&self) -> bool {
-        (0..SLOTS).all(|slot| self.memory.word(slot_at(slot) + REQUEST_NUMBER).load(SeqCst) == self.served[slot])
+        (0..SLOTS).all(|slot| self.memory.word(words_at(slot) + REQUEST_NUMBER).load(SeqCst) == self.served[slot])
     }
 }
