@@ -245,7 +245,7 @@ fn read_link(current: &mut Current, dirfd: i32, path: u64, out: u64, size: i32) 
     if location.dentry.file_type() != FileType::Symlink {
         return Err(Errno::EINVAL);
     }
-    let mut target = location.inode().read_link()?;
+    let mut target = location.inode().read_link_for(current)?;
     target.truncate(size);
     current.return_bytes(out, &target)?;
     Ok(target.len() as u64)

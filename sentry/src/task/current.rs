@@ -250,6 +250,7 @@ impl Current {
     pub fn publish_context(&self) {
         *self.task.wakeup.interrupter.lock() = Some(self.context.interrupter());
         self.task.group.cpu.attach(self.context.space());
+        *self.task.wakeup.space.lock() = Some(self.context.space());
     }
 }
 

@@ -26,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use parking_lot::Mutex;
-use platform::Interrupter;
+use platform::{Interrupter, SpaceHandle};
 
 use crate::Errno;
 use crate::mm::MemoryMap;
@@ -77,12 +77,14 @@ struct Wakeup {
     in_guest: AtomicBool,
     waker: OnceLock<Waker>,
     interrupter: Mutex<Option<Arc<dyn Interrupter>>>,
+    space: Mutex<Option<Arc<dyn SpaceHandle>>>,
 }
 
 impl Wakeup {
     /// Takes over how `other` is reached.
     fn adopt(&self, other: &Wakeup) {
         *self.interrupter.lock() = other.interrupter.lock().clone();
+        *self.space.lock() = other.space.lock().clone();
         if let Some(waker) = other.waker.get() {
             let _ = self.waker.set(waker.clone());
         }
@@ -115,6 +117,20 @@ impl Task {
     /// ESRCH when it has exited.
     pub fn mm(&self) -> Result<Arc<MemoryMap>, Errno> {
         self.state.lock().mm.clone().ok_or(Errno::ESRCH)
+    }
+
+    /// Its memory as it is reached from outside.
+    ///
+    /// # Errors
+    /// ESRCH when it has exited or not yet started.
+    pub fn space(&self) -> Result<Arc<dyn SpaceHandle>, Errno> {
+        self.mm()?;
+        self.wakeup.space.lock().clone().ok_or(Errno::ESRCH)
+    }
+
+    /// Whether it runs guest code at this moment.
+    pub fn is_in_guest(&self) -> bool {
+        self.wakeup.in_guest.load(Ordering::SeqCst)
     }
 
     /// Its place in the file tree.

@@ -18,6 +18,8 @@ use crate::time::cpu::{self, CpuAccount};
 pub struct ThreadGroup {
     /// Process id: the leader's thread id.
     pub pid: i32,
+    /// When it was made, in nanoseconds of `CLOCK_BOOTTIME`.
+    pub started_ns: u64,
     /// Parent, children, group, session, threads, exit.
     pub family: Mutex<Family>,
     /// Dispositions and the shared queue.
@@ -77,6 +79,7 @@ impl ThreadGroup {
     pub fn new(pid: i32, family: Family, signals: GroupSignals, limits: rlimit::Limits) -> Arc<ThreadGroup> {
         Arc::new(ThreadGroup {
             pid,
+            started_ns: host::clock::clock_ns(abi::uapi::general::CLOCK_BOOTTIME as i32) as u64,
             family: Mutex::new(family),
             signals: Mutex::new(signals),
             limits: Mutex::new(limits),

@@ -129,6 +129,11 @@ impl Tty {
         }
     }
 
+    /// The foreground process group.
+    pub fn foreground_group(&self) -> Option<i32> {
+        self.control.lock().foreground
+    }
+
     /// The pseudo-terminal behind it.
     pub fn pty(&self) -> Option<&Pty> {
         self.pty.as_ref()

@@ -229,6 +229,10 @@ impl File for PtySlave {
         }
     }
 
+    fn reopen(&self, flags: OpenFlags, current: &mut Current) -> Result<Arc<dyn File>, Errno> {
+        Ok(Arc::new(PtySlave::open(&self.tty, flags, current)?))
+    }
+
     fn metadata(&self) -> Result<Metadata, Errno> {
         Ok(self.pty()?.metadata(crate::fs::devpts::DEV))
     }

@@ -280,6 +280,14 @@ pub trait File: Any + Send + Sync {
         Err(Errno::EBADF)
     }
 
+    /// Opens a file without a name once more, through `/proc/PID/fd/N`.
+    ///
+    /// # Errors
+    /// ENXIO where that cannot be (sockets, eventfds, …).
+    fn reopen(&self, _flags: OpenFlags, _current: &mut Current) -> Result<Arc<dyn File>, Errno> {
+        Err(Errno::ENXIO)
+    }
+
     /// What `/proc/PID/fd/N` shows for files without a name: `pipe:[12]`, `anon_inode:[eventfd]`.
     fn description(&self) -> String {
         String::new()

@@ -306,6 +306,14 @@ pub trait Inode: Any + Send + Sync {
         Err(Errno::EINVAL)
     }
 
+    /// The text of a symbolic link as `current` sees it (`/proc/self`, `/proc/PID/cwd`).
+    ///
+    /// # Errors
+    /// As [`Inode::read_link`].
+    fn read_link_for(&self, _current: &Current) -> Result<Vec<u8>, Errno> {
+        self.read_link()
+    }
+
     /// Where following the link leads.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ pub mod inotify;
 mod location;
 pub mod lock;
 pub mod mount;
+pub mod nameless;
 pub mod names;
 pub mod notify;
 pub mod open;

@@ -13,7 +13,7 @@ use crate::kernel::reactor::Watch;
 use crate::kernel::wait_queue::{Readiness, WaitQueue};
 use crate::task::Current;
 use crate::vfs::special::make_device;
-use crate::vfs::{File, FileType, IoPosition, MapSource, Metadata, Timestamps};
+use crate::vfs::{File, FileType, IoPosition, MapSource, Metadata, OpenFlags, Timestamps};
 use crate::{Errno, SysResult};
 
 const SEEK_SET: i32 = 0;
@@ -133,6 +133,17 @@ impl File for HostFile {
 
     fn sync(&self, data_only: bool) -> Result<(), Errno> {
         host::file::sync(self.fd.as_fd(), if data_only { SyncKind::Data } else { SyncKind::All })
+    }
+
+    fn reopen(&self, flags: OpenFlags, current: &mut Current) -> Result<Arc<dyn File>, Errno> {
+        // The host's description is all there is: no rights beyond those it was given with.
+        let given = OpenFlags::from_bits_truncate(host::stream::status_flags(self.fd.as_fd())?);
+        if flags.reads() && !given.reads() || flags.writes() && !given.writes() {
+            return Err(Errno::EACCES);
+        }
+        let fd = self.fd.try_clone().map_err(|_| Errno::EMFILE)?;
+        let (file, _) = HostFile::new(&current.kernel, Arc::new(fd))?;
+        Ok(Arc::new(file))
     }
 
     fn metadata(&self) -> Result<Metadata, Errno> {

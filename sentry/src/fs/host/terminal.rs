@@ -19,7 +19,7 @@ use crate::kernel::wait_queue::{Readiness, WaitQueue};
 use crate::task::Current;
 use crate::tty::termios::Attributes;
 use crate::tty::{CONSOLE, Tty};
-use crate::vfs::{File, FileType, IoPosition, Metadata, anonymous};
+use crate::vfs::{File, FileType, IoPosition, Metadata, OpenFlags, anonymous};
 use crate::{Errno, SysResult};
 
 /// An open host terminal.
@@ -121,6 +121,11 @@ impl File for HostTerminal {
             _ => return Err(Errno::ENOTTY),
         }
         Ok(0)
+    }
+
+    fn reopen(&self, _flags: OpenFlags, current: &mut Current) -> Result<Arc<dyn File>, Errno> {
+        let fd = self.fd.try_clone().map_err(|_| Errno::EMFILE)?;
+        Ok(Arc::new(HostTerminal::new(&current.kernel, Arc::new(fd), self.tty.clone())?))
     }
 
     fn metadata(&self) -> Result<Metadata, Errno> {

@@ -144,6 +144,10 @@ impl File for PipeFile {
         }
     }
 
+    fn reopen(&self, flags: OpenFlags, _current: &mut Current) -> Result<Arc<dyn File>, Errno> {
+        Ok(Arc::new(PipeFile::open(&self.pipe, flags, 0)))
+    }
+
     fn metadata(&self) -> Result<Metadata, Errno> {
         Ok(self.pipe.metadata())
     }
