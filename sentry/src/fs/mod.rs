@@ -4,6 +4,8 @@ pub mod dev;
 pub mod devpts;
 pub mod gofer;
 pub mod host;
+pub mod gofer;
+pub mod overlay;
 pub mod tmpfs;
 
 use std::collections::BTreeMap;

@@ -344,6 +344,100 @@ pub trait Inode: Any + Send + Sync {
         None
     }
 
+    /// Reads contents of a regular file: what [`super::contents::RegularFile`] and the kernel itself use.
+    ///
+    /// # Errors
+    /// EIO, EISDIR.
+    fn read_at(&self, _offset: u64, _buf: &mut [u8]) -> Result<usize, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Writes contents of a regular file, some of `data` at least; `None` is at its end, atomically.
+    ///
+    /// # Errors
+    /// ENOSPC, EFBIG, EROFS, EIO, EPERM for a sealed file.
+    fn write_at(&self, _offset: Option<u64>, _data: &[u8]) -> Result<usize, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Bytes of contents.
+    ///
+    /// # Errors
+    /// As [`Inode::metadata`].
+    fn size(&self) -> Result<u64, Errno> {
+        Ok(self.metadata()?.size)
+    }
+
+    /// `SEEK_DATA` or `SEEK_HOLE` in a regular file.
+    ///
+    /// # Errors
+    /// ENXIO beyond the end.
+    fn seek_sparse(&self, from: u64, hole: bool) -> Result<u64, Errno> {
+        match self.size()? {
+            size if from >= size => Err(Errno::ENXIO),
+            size => Ok(if hole { size } else { from }),
+        }
+    }
+
+    /// `fallocate` on a regular file.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP, ENOSPC, EFBIG.
+    fn allocate(&self, _mode: u32, _offset: u64, _len: u64) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// A host file with the contents of a regular file; `writes` when it may be written through the mapping.
+    ///
+    /// # Errors
+    /// ENODEV, EPERM for a sealed file.
+    fn map(&self, _writes: bool) -> Result<super::MapSource, Errno> {
+        Err(Errno::ENODEV)
+    }
+
+    /// `fsync`, `fdatasync`.
+    ///
+    /// # Errors
+    /// EIO, ENOSPC.
+    fn sync(&self, _data_only: bool) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Host descriptors that an open file holds so that reading and writing need no new ones.
+    ///
+    /// # Errors
+    /// Those of opening: EACCES, EROFS, EMFILE.
+    fn pin(&self, _flags: OpenFlags) -> Result<Vec<Arc<std::os::fd::OwnedFd>>, Errno> {
+        Ok(Vec::new())
+    }
+
+    /// Contents were read by someone who did not ask to keep the access time.
+    fn touch_accessed(&self) {}
+
+    /// Entries of a directory from position `from` on, `.` and `..` included, until `sink` says false.
+    ///
+    /// # Errors
+    /// ENOTDIR, EIO.
+    fn read_dir(&self, _from: u64, _sink: &mut dyn FnMut(super::DirEntry) -> bool) -> Result<(), Errno> {
+        Err(Errno::ENOTDIR)
+    }
+
+    /// `fcntl(F_GET_SEALS)`
+    ///
+    /// # Errors
+    /// EINVAL when it cannot be sealed.
+    fn seals(&self) -> Result<u32, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// `fcntl(F_ADD_SEALS)`
+    ///
+    /// # Errors
+    /// EINVAL when it cannot be sealed; EPERM, EBUSY.
+    fn add_seals(&self, _seals: u32) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
     /// Reads an extended attribute.
     ///
     /// # Errors

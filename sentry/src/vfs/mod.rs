@@ -6,6 +6,7 @@
 
 pub mod anonymous;
 pub mod attributes;
+pub mod contents;
 pub mod dentry;
 pub mod epoll;
 pub mod eventfd;

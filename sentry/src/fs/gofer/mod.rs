@@ -1,121 +1,181 @@
-//! TEMP smoke
+//! Files of the host, by way of the gofer.
+//!
+//! Names and attributes come by its protocol and are cached; contents are read, written and mapped through the host
+//! descriptors it hands over.
+
+mod directory;
+mod inode;
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use abi::types::Statfs;
+use gofer_proto::{Client, Device, Found, NodeId};
+use parking_lot::Mutex;
+
+use super::tmpfs::anonymous_device;
 use crate::Errno;
-use crate::task::Current;
-use crate::vfs::*;
-use abi::types::{Statfs, Timespec};
-use gofer_proto::{Attr, Client, NodeId};
-use platform::{Prot, Sharing};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use crate::vfs::{FileSystem, Inode};
+use inode::GoferInode;
+
+/// Descriptors of files read lately that stay open, so that opening again needs no call.
+const RECENT: usize = 128;
+/// Nodes that are given back in one message.
+const FORGET_BATCH: usize = 64;
+
+/// How long what the gofer said is believed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Caching {
+    /// For ever: nobody else changes these files (the image).
+    Always,
+    /// This many nanoseconds; 0 to ask each time (a volume that others write to).
+    For(u64),
+}
+
+/// A file system served by a gofer: one of its attach points.
 pub struct GoferFs {
+    this: Weak<GoferFs>,
     client: Arc<Client>,
-    root: NodeId,
-    attr: Attr,
-    me: std::sync::Weak<GoferFs>,
+    read_only: bool,
+    caching: Caching,
+    root: OnceLock<Arc<GoferInode>>,
+    root_node: NodeId,
+    /// The guest's device number for each of the host's.
+    devices: Mutex<HashMap<Device, u64>>,
+    inodes: Mutex<HashMap<(Device, u64), Weak<GoferInode>>>,
+    forgotten: Mutex<Vec<NodeId>>,
+    recent: Mutex<VecDeque<Arc<OwnedFd>>>,
+    /// Grows with each change made through this file system.
+    changes: AtomicU64,
 }
+
 impl GoferFs {
-    pub fn attach(client: Arc<Client>, index: u32, _s: bool) -> Result<Arc<GoferFs>, Errno> {
-        let (f, _) = client.attach(index)?;
-        Ok(Arc::new_cyclic(|me| GoferFs { client, root: f.node, attr: f.attr, me: me.clone() }))
+    /// The file system at the gofer's attach point `index`.
+    ///
+    /// # Errors
+    /// ENOENT when there is none; EIO when the gofer is gone.
+    pub fn attach(client: Arc<Client>, index: u32, caching: Caching) -> Result<Arc<GoferFs>, Errno> {
+        let (found, info) = client.attach(index)?;
+        let fs = Arc::new_cyclic(|this| GoferFs {
+            this: this.clone(),
+            client,
+            read_only: info.readonly,
+            caching,
+            root: OnceLock::new(),
+            root_node: found.node,
+            devices: Mutex::default(),
+            inodes: Mutex::default(),
+            forgotten: Mutex::default(),
+            recent: Mutex::default(),
+            changes: AtomicU64::new(0),
+        });
+        let root = fs.inode(found);
+        let _ = fs.root.set(root);
+        Ok(fs)
     }
-}
-impl FileSystem for GoferFs {
-    fn name(&self) -> &'static str {
-        "gofer"
-    }
-    fn statfs(&self) -> Result<Statfs, Errno> {
-        Ok(Statfs::default())
-    }
-    fn root(&self) -> Arc<dyn Inode> {
-        Arc::new(N { fs: self.me.upgrade().unwrap(), node: self.root, attr: self.attr, link: None })
-    }
-}
-struct N {
-    fs: Arc<GoferFs>,
-    node: NodeId,
-    attr: Attr,
-    link: Option<Vec<u8>>,
-}
-fn t(x: gofer_proto::Time) -> Timespec {
-    Timespec { tv_sec: x.sec, tv_nsec: x.nsec as i64 }
-}
-impl Inode for N {
-    fn file_system(&self) -> Arc<dyn FileSystem> {
-        self.fs.clone()
-    }
-    fn file_type(&self) -> FileType {
-        FileType::from_mode(self.attr.mode)
-    }
-    fn metadata(&self) -> Result<Metadata, Errno> {
-        let a = &self.attr;
-        Ok(Metadata {
-            dev: 99,
-            ino: a.ino,
-            file_type: self.file_type(),
-            permissions: a.mode & 0o7777,
-            nlink: a.nlink as u64,
-            uid: a.uid,
-            gid: a.gid,
-            rdev: 0,
-            size: a.size,
-            block_size: 4096,
-            blocks: a.blocks,
-            times: Timestamps { accessed: t(a.atime), modified: t(a.mtime), changed: t(a.ctime), created: None },
-        })
-    }
-    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
-        let f = self.fs.client.lookup(self.node, name)?.ok_or(Errno::ENOENT)?;
-        Ok(Arc::new(N { fs: self.fs.clone(), node: f.node, attr: f.attr, link: f.symlink }))
-    }
-    fn read_link(&self) -> Result<Vec<u8>, Errno> {
-        self.link.clone().ok_or(Errno::EINVAL)
-    }
-    fn create(&self, name: &[u8], _n: &NewNode) -> Result<Arc<dyn Inode>, Errno> {
-        self.lookup(name)
-    }
-    fn open(self: Arc<Self>, _l: &Location, _f: OpenFlags, _c: &mut Current) -> Result<Arc<dyn File>, Errno> {
-        if self.file_type() == FileType::Directory {
-            return Ok(Arc::new(D(self)));
-        }
-        let o = self.fs.client.open(self.node, gofer_proto::Access::Read, gofer_proto::Kinds::Plain)?;
-        Ok(Arc::new(F { fd: Arc::new(o.fd), size: o.attr.size }))
-    }
-}
-struct F {
-    fd: Arc<OwnedFd>,
-    size: u64,
-}
-impl File for F {
-    fn is_seekable(&self) -> bool {
-        true
-    }
-    fn read(&self, at: IoPosition, buf: &mut [u8], _c: &Current) -> Result<usize, Errno> {
-        let IoPosition::At(o) = at else { return Err(Errno::EINVAL) };
-        host::file::read_at(self.fd.as_fd(), buf, o)
-    }
-    fn size(&self) -> Result<u64, Errno> {
-        Ok(self.size)
-    }
-    fn map(&self, _p: Prot, _s: Sharing) -> Result<MapSource, Errno> {
-        Ok(MapSource { fd: self.fd.clone(), offset: 0 })
-    }
-}
-struct D(Arc<N>);
-impl File for D {
-    fn is_seekable(&self) -> bool {
-        true
-    }
-    fn read_dir(&self, from: u64, sink: &mut dyn FnMut(DirEntry) -> bool) -> Result<(), Errno> {
-        for (i, e) in self.0.fs.client.list(self.0.node)?.into_iter().enumerate().skip(from as usize) {
-            if !sink(DirEntry {
-                ino: e.found.attr.ino,
-                file_type: FileType::from_mode(e.found.attr.mode),
-                name: e.name,
-                next: i as u64 + 1,
-            }) {
-                break;
+
+    /// The inode of what the gofer found; one that is known already gives the new node back.
+    fn inode(&self, found: Found) -> Arc<GoferInode> {
+        let key = (found.attr.dev, found.attr.ino);
+        // The lock is not held while a handle that may be the last one goes: dropping an inode takes it, too.
+        let known = self.inodes.lock().get(&key).and_then(Weak::upgrade);
+        if let Some(known) = known {
+            if known.is_same(&found.attr) {
+                if known.node() != found.node {
+                    self.forget(found.node);
+                }
+                known.update(found.attr);
+                return known;
             }
         }
-        Ok(())
+        let inode = GoferInode::new(self.this.clone(), self.client.clone(), self.device(found.attr.dev), found);
+        self.inodes.lock().insert(key, Arc::downgrade(&inode));
+        inode
+    }
+
+    fn device(&self, host: Device) -> u64 {
+        *self.devices.lock().entry(host).or_insert_with(anonymous_device)
+    }
+
+    /// Gives a node back, some time.
+    fn forget(&self, node: NodeId) {
+        if node == self.root_node {
+            return;
+        }
+        let batch = {
+            let mut forgotten = self.forgotten.lock();
+            forgotten.push(node);
+            if forgotten.len() < FORGET_BATCH {
+                return;
+            }
+            std::mem::take(&mut *forgotten)
+        };
+        if let Err(error) = self.client.forget(&batch) {
+            tracing::debug!(%error, "the gofer could not be told which files are no longer used");
+        }
+    }
+
+    fn forget_inode(&self, key: (Device, u64), node: NodeId) {
+        {
+            let mut inodes = self.inodes.lock();
+            if inodes.get(&key).is_some_and(|inode| inode.strong_count() == 0) {
+                inodes.remove(&key);
+            }
+        }
+        self.forget(node);
+    }
+
+    /// Keeps a descriptor for the next opening.
+    fn keep(&self, fd: Arc<OwnedFd>) {
+        let dropped = {
+            let mut recent = self.recent.lock();
+            recent.push_back(fd);
+            if recent.len() > RECENT { recent.pop_front() } else { None }
+        };
+        drop(dropped);
+    }
+
+    fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl FileSystem for GoferFs {
+    fn name(&self) -> &'static str {
+        // What programs know of file systems that are served by another process.
+        "9p"
+    }
+
+    fn statfs(&self) -> Result<Statfs, Errno> {
+        let statfs = self.client.statfs(self.root_node)?;
+        Ok(Statfs {
+            f_type: statfs.fs_type,
+            f_bsize: statfs.block_size,
+            f_blocks: statfs.blocks,
+            f_bfree: statfs.blocks_free,
+            f_bavail: statfs.blocks_available,
+            f_files: statfs.files,
+            f_ffree: statfs.files_free,
+            f_namelen: statfs.name_len,
+            f_frsize: statfs.fragment_size,
+            ..Statfs::default()
+        })
+    }
+
+    fn root(&self) -> Arc<dyn Inode> {
+        match self.root.get() {
+            Some(root) => root.clone(),
+            None => unreachable!("the root is set before anyone has the file system"),
+        }
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    fn sync(&self) -> Result<(), Errno> {
+        if self.read_only { Ok(()) } else { self.client.sync(self.root_node, gofer_proto::SyncKind::All) }
     }
 }

@@ -9,15 +9,15 @@ use parking_lot::{Mutex, RwLock};
 
 use super::content::Content;
 use super::directory::Directory;
-use super::file::{DirectoryFile, RegularFile};
-use super::{BLOCK, Tmpfs};
+use super::{BLOCK, Tmpfs, seal};
 use crate::Errno;
 use crate::task::Current;
 use crate::vfs::attributes::now;
+use crate::vfs::contents::{DirectoryFile, RegularFile};
 use crate::vfs::dentry::{RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT};
 use crate::vfs::special::{self, FifoSlot};
 use crate::vfs::{
-    File, FileSystem, FileType, Inode, Location, Metadata, NewNode, NodeKind, OpenFlags, Ownership, SetAttributes,
+    DirEntry, File, FileSystem, FileType, Inode, Location, MapSource, Metadata, NewNode, NodeKind, OpenFlags, Ownership, SetAttributes,
     Timestamps,
 };
 
@@ -32,7 +32,7 @@ pub struct TmpfsInode {
     dev: u64,
     ino: u64,
     counted: bool,
-    pub(super) body: Body,
+    body: Body,
     attributes: Mutex<Attributes>,
     xattrs: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
     /// Seals of a memfd; `F_SEAL_SEAL` for all other files.
@@ -40,7 +40,7 @@ pub struct TmpfsInode {
 }
 
 /// What differs between kinds of files.
-pub(super) enum Body {
+enum Body {
     Regular(RwLock<Content>),
     Directory(RwLock<Directory>),
     Symlink(Box<[u8]>),
@@ -103,18 +103,21 @@ impl TmpfsInode {
         })
     }
 
-    pub(super) fn fs(&self) -> Result<Arc<Tmpfs>, Errno> {
+    fn fs(&self) -> Result<Arc<Tmpfs>, Errno> {
         self.fs.upgrade().ok_or(Errno::EIO)
-    }
-
-    pub(super) fn ino(&self) -> u64 {
-        self.ino
     }
 
     fn directory(&self) -> Result<&RwLock<Directory>, Errno> {
         match &self.body {
             Body::Directory(directory) => Ok(directory),
             _ => Err(Errno::ENOTDIR),
+        }
+    }
+
+    fn content(&self) -> Result<&RwLock<Content>, Errno> {
+        match &self.body {
+            Body::Regular(content) => Ok(content),
+            _ => Err(Errno::EINVAL),
         }
     }
 
@@ -125,26 +128,11 @@ impl TmpfsInode {
     }
 
     /// Contents changed.
-    pub(super) fn touch_modified(&self) {
+    fn touch_modified(&self) {
         let now = now();
         let mut attributes = self.attributes.lock();
         attributes.times.modified = now;
         attributes.times.changed = now;
-    }
-
-    /// Contents were read: the access time follows as `relatime` has it.
-    pub(super) fn touch_accessed(&self) {
-        const DAY: i64 = 24 * 3600;
-        let later = |a: Timespec, b: Timespec| (a.tv_sec, a.tv_nsec) > (b.tv_sec, b.tv_nsec);
-        let now = now();
-        let mut attributes = self.attributes.lock();
-        let times = &mut attributes.times;
-        if !later(times.accessed, times.modified)
-            || !later(times.accessed, times.changed)
-            || now.tv_sec - times.accessed.tv_sec >= DAY
-        {
-            times.accessed = now;
-        }
     }
 
     /// It has no name and never will.
@@ -442,14 +430,132 @@ impl Inode for TmpfsInode {
         current: &mut Current,
     ) -> Result<Arc<dyn File>, Errno> {
         match &self.body {
-            Body::Regular(_) => Ok(Arc::new(RegularFile::new(self, flags))),
-            Body::Directory(_) => Ok(Arc::new(DirectoryFile::new(self))),
+            Body::Regular(_) => RegularFile::open(self, location, flags),
+            Body::Directory(_) => Ok(DirectoryFile::live(self, location, flags)),
             Body::Symlink(_) => Err(Errno::ELOOP),
             Body::Fifo(_) | Body::Socket => Err(Errno::ENXIO),
             Body::CharDevice(rdev) | Body::BlockDevice(rdev) => {
                 special::open_device(self.file_type(), *rdev, location, flags, current)
             }
         }
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Errno> {
+        self.content()?.read().read(offset, buf)
+    }
+
+    fn write_at(&self, offset: Option<u64>, data: &[u8]) -> Result<usize, Errno> {
+        let seals = *self.seals.lock();
+        if seals & (seal::WRITE | seal::FUTURE_WRITE) != 0 {
+            return Err(Errno::EPERM);
+        }
+        let fs = self.fs()?;
+        let mut content = self.content()?.write();
+        let offset = offset.unwrap_or(content.size());
+        let mut data = data;
+        if seals & seal::GROW != 0 {
+            let room = content.size().saturating_sub(offset);
+            if room == 0 && !data.is_empty() {
+                return Err(Errno::EPERM);
+            }
+            data = &data[..data.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
+        }
+        let written = content.write(&fs, offset, data)?;
+        drop(content);
+        self.touch_modified();
+        Ok(written)
+    }
+
+    fn size(&self) -> Result<u64, Errno> {
+        match &self.body {
+            Body::Regular(content) => Ok(content.read().size()),
+            _ => Ok(self.metadata()?.size),
+        }
+    }
+
+    fn seek_sparse(&self, from: u64, hole: bool) -> Result<u64, Errno> {
+        self.content()?.read().seek(from, hole)
+    }
+
+    fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<(), Errno> {
+        const KEEP_SIZE: u32 = 1;
+        const PUNCH_HOLE: u32 = 2;
+        let fs = self.fs()?;
+        let mut content = self.content()?.write();
+        if mode & PUNCH_HOLE != 0 {
+            if *self.seals.lock() & (seal::WRITE | seal::FUTURE_WRITE) != 0 {
+                return Err(Errno::EPERM);
+            }
+        } else if mode & KEEP_SIZE == 0 {
+            let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
+            self.check_resize(content.size(), content.size().max(end))?;
+        }
+        content.allocate(&fs, mode, offset, len)?;
+        drop(content);
+        self.touch_modified();
+        Ok(())
+    }
+
+    fn map(&self, writes: bool) -> Result<MapSource, Errno> {
+        if writes && *self.seals.lock() & (seal::WRITE | seal::FUTURE_WRITE) != 0 {
+            return Err(Errno::EPERM);
+        }
+        Ok(MapSource { fd: self.content()?.write().move_to_host()?, offset: 0 })
+    }
+
+    /// The access time follows as `relatime` has it.
+    fn touch_accessed(&self) {
+        const DAY: i64 = 24 * 3600;
+        let later = |a: Timespec, b: Timespec| (a.tv_sec, a.tv_nsec) > (b.tv_sec, b.tv_nsec);
+        let now = now();
+        let mut attributes = self.attributes.lock();
+        let times = &mut attributes.times;
+        if !later(times.accessed, times.modified)
+            || !later(times.accessed, times.changed)
+            || now.tv_sec - times.accessed.tv_sec >= DAY
+        {
+            times.accessed = now;
+        }
+    }
+
+    fn read_dir(&self, from: u64, sink: &mut dyn FnMut(DirEntry) -> bool) -> Result<(), Errno> {
+        let directory = self.directory()?.read();
+        let parent = directory.parent.upgrade().map_or(self.ino, |parent| parent.ino);
+        let dots = [(0, b".".as_slice(), self.ino), (1, b"..".as_slice(), parent)];
+        for (position, name, ino) in dots.into_iter().filter(|(position, ..)| *position >= from) {
+            let entry = DirEntry { ino, file_type: FileType::Directory, name: name.to_vec(), next: position + 1 };
+            if !sink(entry) {
+                return Ok(());
+            }
+        }
+        for (position, name, inode) in directory.from(from) {
+            let file_type = inode.file_type();
+            if !sink(DirEntry { ino: inode.ino, file_type, name: name.to_vec(), next: position + 1 }) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn seals(&self) -> Result<u32, Errno> {
+        Ok(*self.seals.lock())
+    }
+
+    fn add_seals(&self, seals: u32) -> Result<(), Errno> {
+        if seals & !seal::ALL != 0 {
+            return Err(Errno::EINVAL);
+        }
+        // The contents' lock keeps writers out while it is decided.
+        let content = self.content()?.write();
+        let mut held = self.seals.lock();
+        if *held & seal::SEAL != 0 {
+            return Err(Errno::EPERM);
+        }
+        if seals & seal::WRITE != 0 && *held & seal::WRITE == 0 && content.is_mapped() {
+            return Err(Errno::EBUSY);
+        }
+        *held |= seals;
+        Ok(())
     }
 
     fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
@@ -493,7 +599,7 @@ fn whiteout_node() -> NewNode {
 
 impl TmpfsInode {
     /// Whether seals allow a new size.
-    pub(super) fn check_resize(&self, old: u64, new: u64) -> Result<(), Errno> {
+    fn check_resize(&self, old: u64, new: u64) -> Result<(), Errno> {
         const F_SEAL_SHRINK: u32 = 2;
         const F_SEAL_GROW: u32 = 4;
         let seals = *self.seals.lock();

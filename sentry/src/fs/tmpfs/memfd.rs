@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::file::RegularFile;
 use super::inode::TmpfsInode;
 use super::{Options, Tmpfs};
 use crate::Errno;
+use crate::vfs::contents::RegularFile;
 use crate::vfs::{
     Dentry, FileDescription, Location, Mount, MountFlags, NewNode, NodeKind, OpenFlags, SuperBlock,
 };
@@ -62,5 +62,6 @@ pub fn create(
     let dentry = Dentry::new_unnamed(inode.clone(), &home.superblock.root, &name);
     let location = Location { mount: home.mount.clone(), dentry };
     let flags = OpenFlags::RDWR | OpenFlags::LARGEFILE;
-    Ok(FileDescription::new(Arc::new(RegularFile::new(inode, flags)), Some(location), flags))
+    let file = RegularFile::open(inode, &location, flags)?;
+    Ok(FileDescription::new(file, Some(location), flags))
 }

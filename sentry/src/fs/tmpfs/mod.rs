@@ -4,7 +4,6 @@
 
 mod content;
 mod directory;
-mod file;
 mod inode;
 mod memfd;
 
