@@ -4,7 +4,6 @@ pub mod dev;
 pub mod devpts;
 pub mod gofer;
 pub mod host;
-pub mod gofer;
 pub mod overlay;
 pub mod tmpfs;
 

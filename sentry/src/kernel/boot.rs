@@ -16,7 +16,8 @@ use super::timer::Timers;
 use crate::Errno;
 use crate::fs;
 use crate::fs::devpts::DevPts;
-use crate::fs::gofer::GoferFs;
+use crate::fs::gofer::{Caching, GoferFs};
+use crate::fs::overlay::{self, OverlayFs};
 use crate::fs::tmpfs::{self, Tmpfs};
 use crate::signal::{GroupSignals, TaskSignals};
 use crate::task::capability::CapSet;
@@ -28,6 +29,8 @@ use crate::vfs::walk::{Origin, WalkFlags};
 use crate::vfs::{FdTable, FileSystem, FsContext, Location, Mount, MountFlags, NodeKind, names};
 
 const AT_FDCWD: i32 = -100;
+/// What the host changes is seen after this at the latest: 5 ms.
+const SHARED_CACHING: Caching = Caching::For(5_000_000);
 
 /// What a kernel is booted with.
 pub struct BootConfig {
@@ -204,12 +207,20 @@ type Mounted = (Arc<dyn FileSystem>, &'static [u8], MountFlags);
 fn file_system(kernel: &Arc<Kernel>, config: &BootConfig, kind: &MountKind) -> Result<Mounted, Errno> {
     let guarded = MountFlags::NOSUID | MountFlags::NODEV;
     Ok(match kind {
-        MountKind::Gofer { attach, read_only, overlay, shared } => {
-            let lower = GoferFs::attach(config.gofer.clone(), *attach, *shared)?;
+        MountKind::Gofer { attach, read_only, overlay: upper, shared } => {
+            let caching = if *shared { SHARED_CACHING } else { Caching::Always };
+            let lower = GoferFs::attach(config.gofer.clone(), *attach, caching)?;
             let flags = if *read_only { MountFlags::RDONLY } else { MountFlags::empty() };
-            let file_system: Arc<dyn FileSystem> = match overlay {
+            let file_system: Arc<dyn FileSystem> = match upper {
                 Upper::None => lower,
-                _ => lower,
+                Upper::Memory => {
+                    let upper = Tmpfs::new(tmpfs::Options::default());
+                    OverlayFs::new(lower, upper, overlay::Upper::Temporary)?
+                }
+                Upper::Attach(upper) => {
+                    let upper = GoferFs::attach(config.gofer.clone(), *upper, Caching::Always)?;
+                    OverlayFs::new(lower, upper, overlay::Upper::Persistent)?
+                }
             };
             (file_system, b"host", flags)
         }
