@@ -103,6 +103,7 @@ pub(super) fn build(current: &Current, plan: &Plan) -> Result<(Box<dyn Context>,
     (info.env_start, info.env_end) = (stack.env.start, stack.env.end);
     info.auxv = stack.auxv;
     mm.set_image(info);
+    mm.set_space(context.space());
     // Interrupts enabled, and the bit that is always one.
     *context.regs_mut() = Regs { rip: entry, rsp: stack.start, rflags: 0x202, ..Regs::default() };
     Ok((context, mm))

@@ -23,11 +23,11 @@ pub mod site;
 pub mod user;
 pub mod vma;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use platform::{Context, Layout};
+use platform::{Context, Layout, SpaceHandle};
 
 use crate::Errno;
 use crate::vfs::Location;
@@ -48,6 +48,7 @@ pub struct MemoryMap {
     /// Unique in the sandbox, never reused.
     pub id: u64,
     layout: Bounds,
+    space: OnceLock<Arc<dyn SpaceHandle>>,
     state: Mutex<State>,
 }
 
@@ -153,7 +154,7 @@ impl MemoryMap {
             patches: patch::Patches::new(table),
             peak: 0,
         };
-        MemoryMap { id: next_id(), layout: bounds, state: Mutex::new(state) }
+        MemoryMap { id: next_id(), layout: bounds, space: OnceLock::new(), state: Mutex::new(state) }
     }
 
     /// The list of a fresh address space for a program that replaces the one in `old`, whose sandbox's patched text it shares.
@@ -197,8 +198,19 @@ impl MemoryMap {
         }
         child.lock_future = VmaFlags::empty();
         child.peak = child.list.total();
-        let map = MemoryMap { id: next_id(), layout: self.layout, state: Mutex::new(child) };
+        let space = OnceLock::from(child_context.space());
+        let map = MemoryMap { id: next_id(), layout: self.layout, space, state: Mutex::new(child) };
         Ok((Arc::new(map), child_context))
+    }
+
+    /// Tells by what the address space is reached from outside; once, when it has been filled.
+    pub fn set_space(&self, space: Arc<dyn SpaceHandle>) {
+        let _ = self.space.set(space);
+    }
+
+    /// The address space as other processes reach it; `None` while it is being made.
+    pub fn space(&self) -> Option<&Arc<dyn SpaceHandle>> {
+        self.space.get()
     }
 
     /// What `execve` left.

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use platform::{Context, Prot, Sharing, SpaceHandle};
+use platform::{Context, Prot, Sharing};
 
 use super::map::ISLAND_SIZE;
 use super::patch_table::{FileText, PatchTable, PatchedText};
@@ -103,14 +103,32 @@ impl MemoryMap {
         }
     }
 
-    /// Brings the program's own bytes back, privately, on the pages that a debugger is about to write `range` of: what it
-    /// restores later must fit to what is there.
-    pub fn unpatch_for_write(&self, space: &dyn SpaceHandle, range: Range<u64>) {
-        let state = self.state.lock();
-        let pages = abi::page_down(range.start)..abi::page_up(range.end).unwrap_or(u64::MAX);
-        for (at, old, _) in state.changes_in(pages) {
-            let _ = space.write(at, &old);
+    /// Writes as a debugger may (`PTRACE_POKETEXT`): also where the program itself may not write, into a private copy. Text
+    /// shows its own bytes from then on, since what a debugger puts back later must fit to what is around it.
+    ///
+    /// # Errors
+    /// EFAULT where nothing is mapped; EIO for shared mappings that are not writable; the host's.
+    pub fn force_write(&self, context: &mut dyn Context, addr: u64, data: &[u8]) -> Result<(), Errno> {
+        let end = addr.checked_add(data.len() as u64).ok_or(Errno::EFAULT)?;
+        let pages = abi::page_down(addr)..abi::page_up(end).ok_or(Errno::EFAULT)?;
+        let mut state = self.state.lock();
+        if pages.end > self.layout.max || state.list.mapped_until(pages.start, pages.end) < pages.end {
+            return Err(Errno::EFAULT);
         }
+        let locked: Vec<Vma> = state.list.overlapping(pages.clone()).filter(|vma| !vma.prot.write).cloned().collect();
+        if locked.iter().any(|vma| vma.sharing == Sharing::Shared) {
+            return Err(Errno::EIO);
+        }
+        state.show_file(context, &pages)?;
+        for vma in &locked {
+            context.protect(vma.start, vma.len(), Prot { write: true, ..vma.prot })?;
+        }
+        let written = context.write(addr, data).map_err(|_| Errno::EFAULT);
+        for vma in &locked {
+            context.protect(vma.start, vma.len(), vma.prot)?;
+            state.list.update(vma.start..vma.end, |vma| vma.flags |= VmaFlags::MAY_DIFFER);
+        }
+        written
     }
 
     /// Whether the SIGTRAP with `rip` came from a site that was just being patched; if so the thread is set back to its start.

