@@ -2,13 +2,13 @@
 
 use crate::core::Core;
 use crate::hands::Copies;
-use crate::thread::Thread;
+use crate::thread::{EAGER_LOOKS, Thread};
 use abi::signal::Signal;
 use abi::Errno;
 use platform::{Context, Error, Event, Fault, Interrupter, MemoryFault, Prot, Regs, Sharing, SpaceHandle};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use std::task::{Context as WakeContext, Poll};
 use systrap_stub::layout::{GUEST_MAX, INTERRUPT};
 use systrap_stub::window::{kind, op};
@@ -64,7 +64,7 @@ impl SystrapContext {
 
     /// Spinners shall not outnumber CPUs: a worker and the stubs of all running threads.
     pub fn spin_budget(&self) -> u32 {
-        if self.core.running.load(SeqCst) < self.core.cpus { SPIN_LONG } else { SPIN_SHORT }
+        if self.core.running.load(Relaxed) < self.core.cpus { SPIN_LONG } else { SPIN_SHORT }
     }
 
     fn try_event(&mut self) -> Option<Result<Event, Error>> {
@@ -90,9 +90,12 @@ impl SystrapContext {
     /// The guest has stopped. An interruption that was asked for until now is satisfied by that.
     fn stop(&mut self) {
         self.stopped = true;
-        self.thread.running.store(false, SeqCst);
-        self.thread.interrupted_at.store(0, SeqCst);
-        self.thread.interrupt.store(false, SeqCst);
+        let thread = &self.thread;
+        thread.running.store(false, Release);
+        if thread.interrupt.load(SeqCst) {
+            thread.interrupt.store(false, SeqCst);
+            thread.interrupted_at.store(0, SeqCst);
+        }
         self.core.running.fetch_sub(1, SeqCst);
         if self.registered {
             self.registered = false;
@@ -204,11 +207,13 @@ impl Context for SystrapContext {
     }
 
     fn spin_event(&mut self, spins: u32) -> Option<Result<Event, Error>> {
-        for _ in 0..spins.max(1) {
+        for i in 0..spins.max(1) {
             if self.local.is_some() || self.stopped || self.thread.requested() {
                 return self.try_event();
             }
-            std::hint::spin_loop();
+            if i > EAGER_LOOKS {
+                std::hint::spin_loop();
+            }
         }
         self.try_event()
     }

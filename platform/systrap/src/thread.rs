@@ -6,7 +6,7 @@ use host::futex;
 use parking_lot::Mutex;
 use platform::{Error, Interrupter};
 use std::sync::{Arc, OnceLock};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::{Relaxed, SeqCst}};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 use systrap_stub::layout::INTERRUPT;
@@ -16,6 +16,8 @@ use systrap_stub::window::attention;
 pub const DEADLINE: Duration = Duration::from_secs(10);
 /// How often a worker looks before it sleeps on a window, in pauses.
 const SPINS: u32 = 3000;
+/// Looks before the first `pause`, which takes as long as a quick answer.
+pub const EAGER_LOOKS: u32 = 100;
 
 /// The shared state of a guest thread's host thread.
 pub struct Thread {
@@ -52,7 +54,7 @@ impl Thread {
 
     /// Whether the stub has made a request since the last answer.
     pub fn requested(&self) -> bool {
-        self.window.request().load(SeqCst) != self.seen.load(SeqCst)
+        self.window.request().load(SeqCst) != self.seen.load(Relaxed)
     }
 
     /// Takes note of the request that has arrived.
@@ -61,17 +63,17 @@ impl Thread {
     /// [`Error::Gone`] when its number is not the next: then the process is killed.
     pub fn consume(&self) -> Result<(), Error> {
         let number = self.window.request().load(SeqCst);
-        let next = self.seen.load(SeqCst).wrapping_add(1);
+        let next = self.seen.load(Relaxed).wrapping_add(1);
         if number != next {
             return Err(self.space.violated("request number"));
         }
-        self.seen.store(number, SeqCst);
+        self.seen.store(number, Relaxed);
         Ok(())
     }
 
     /// Answers the last request with the operation in the window.
     pub fn respond(&self) {
-        self.window.response().swap(self.seen.load(SeqCst), SeqCst);
+        self.window.response().swap(self.seen.load(Relaxed), SeqCst);
         if self.window.asleep() {
             futex::wake(self.window.response(), 1);
         }
@@ -82,11 +84,13 @@ impl Thread {
     /// # Errors
     /// [`Error::Gone`] when the process dies, breaks the protocol or lets the deadline pass.
     pub fn wait_request(&self, mut between: impl FnMut()) -> Result<(), Error> {
-        for _ in 0..SPINS {
+        for i in 0..SPINS {
             if self.requested() {
                 return self.consume();
             }
-            std::hint::spin_loop();
+            if i > EAGER_LOOKS {
+                std::hint::spin_loop();
+            }
         }
         let start = Instant::now();
         let seen = self.seen.load(SeqCst);
@@ -97,7 +101,7 @@ impl Thread {
             if !self.requested() {
                 futex::wait(window.request(), seen, Some(pause));
             }
-            window.attention().store(0, SeqCst);
+            window.attention().store(0, Relaxed);
             if self.requested() {
                 return self.consume();
             }

@@ -6,7 +6,7 @@ use host::shared_mapping::SharedMapping;
 use platform::Regs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, Ordering::{Relaxed, SeqCst}};
 use systrap_stub::layout::{DATA, DATA_LEN, SLOT, SLOTS, WINDOWS, WINDOWS_LEN};
 use systrap_stub::window::{Control, reg};
 
@@ -108,7 +108,7 @@ impl Window {
     pub fn prepare(self) {
         // SAFETY: the page is mapped (see `Window`); the thread that will use it does not exist yet.
         unsafe { ptr::write_bytes(self.control.cast::<u8>(), 0, size_of::<Control>()) };
-        put!(self, self.guest_address(), own_address);
+        put!(self, self.guest_address(), quiet.own_address);
     }
 
     pub fn request(&self) -> &AtomicU32 {
@@ -124,15 +124,18 @@ impl Window {
     }
 
     pub fn asleep(self) -> bool {
-        atomic!(self, asleep).load(SeqCst) != 0
+        atomic!(self, quiet.asleep).load(SeqCst) != 0
     }
 
     pub fn set_spin(self, spin: u32) {
-        atomic!(self, answer.spin).store(spin, SeqCst);
+        atomic!(self, answer.spin).store(spin, Relaxed);
     }
 
     pub fn clear_interrupted(self) {
-        put!(self, 0, interrupted);
+        // Writing would take the line away from the stub for nothing.
+        if get!(self, quiet.interrupted) != 0 {
+            put!(self, 0, quiet.interrupted);
+        }
     }
 
     pub fn kind(self) -> u32 {

@@ -222,16 +222,18 @@ unsafe fn fresh(windows: u64, socket: u64) -> ! {
         must(sys::setup(sys::CLOSE_RANGE, [0, SOCKET - 1, 0, 0, 0, 0]), 42);
         must(sys::setup(sys::CLOSE_RANGE, [SOCKET + 1, 0xffff_ffff, 0, 0, 0, 0]), 42);
         let w = WINDOWS as *mut Control;
-        ptr::write_volatile(&raw mut (*w).own_address, WINDOWS);
+        ptr::write_volatile(&raw mut (*w).quiet.own_address, WINDOWS);
         let stack = signal_stack(WINDOWS);
         must(sys::setup(sys::SIGALTSTACK, [stack.as_ptr() as u64, 0, 0, 0, 0, 0]), 44);
         const ONSTACK: u64 = 0x0800_0000;
         const NODEFER: u64 = 0x4000_0000;
         const RESTORER: u64 = 0x0400_0000;
+        // An interrupt that hits a thread between a notified call and the sentry's look at it must not fail the call.
+        const RESTART: u64 = 0x1000_0000;
         const SIGINFO: u64 = 4;
         // The kernel insists on a restorer; the handler never uses it.
         let handler = crate::signal::on_signal as *const () as u64;
-        let action = [handler, ONSTACK | NODEFER | RESTORER | SIGINFO, entry::nested_return as *const () as u64, 0];
+        let action = [handler, ONSTACK | NODEFER | RESTART | RESTORER | SIGINFO, entry::nested_return as *const () as u64, 0];
         for signal in [31, 11, 7, 4, 8, 5, INTERRUPT as u64] {
             must(sys::setup(sys::RT_SIGACTION, [signal, action.as_ptr() as u64, 0, 8, 0, 0]), 43);
         }

@@ -38,7 +38,7 @@ pub unsafe extern "C" fn on_signal(signal: u32, info: *const u32, context: *mut 
         if rip.wrapping_sub(TEXT) < RUN_LEN {
             let leaving = rip >= at(&raw const entry::exit_start) && rip < at(&raw const entry::exit_end);
             let fixed = if signal == INTERRUPT {
-                ptr::write_volatile(&raw mut (*w).interrupted, 1);
+                ptr::write_volatile(&raw mut (*w).quiet.interrupted, 1);
                 Some(if leaving { at(&raw const entry::exit_start) } else { rip })
             } else if signal == SIGTRAP {
                 // Single steps through the stub do not count.

@@ -30,15 +30,24 @@ pub mod reg {
 }
 
 /// The first page of a window.
-#[repr(C, align(64))]
+///
+/// Every line that changes hands costs a hand-over 50 ns and more, hence the order: what a call brings lies in the first
+/// three lines, a whole answer in one, and what both sides look at but hardly ever write apart from both.
+#[repr(C, align(128))]
 pub struct Control {
     // Written by the stub.
     /// Number of the stub's last request.
     pub request: u32,
     /// One of [`kind`].
     pub kind: u32,
+    /// Result of the last operation.
+    pub result: i64,
     /// The guest's registers; the sentry writes them for [`op::RESUME_ALL`].
     pub regs: [u64; reg::COUNT],
+    /// Flags as `lahf`/`seto` give them (AH in the upper, OF in the lower byte).
+    pub flags: u32,
+    /// Leave by `iretq`: flags or a GS base that the fast exit cannot load.
+    pub slow_exit: u32,
     /// Host signal behind [`kind::SIGNAL`].
     pub signal: u32,
     /// Its `si_code`.
@@ -49,30 +58,31 @@ pub struct Control {
     pub trapno: u64,
     /// `err` of the frame.
     pub error_code: u64,
-    /// Result of the last operation.
-    pub result: i64,
+    /// Frame for the slow exit: rip, cs, rflags, rsp, ss.
+    pub iret: [u64; 5],
 
     // Written by the sentry.
-    /// Number of the request that is answered.
+    /// Number of the request that is answered, and what to do.
     pub answer: Answer,
 
-    // The stub's own.
+    // Rarely written by anybody.
+    /// Guest address of this page, and what may interrupt the usual course.
+    pub quiet: Quiet,
+}
+
+/// What the stub looks at on its way out.
+#[repr(C, align(128))]
+pub struct Quiet {
     /// Guest address of this page.
     pub own_address: u64,
     /// An interrupt came while the stub's text ran.
     pub interrupted: u32,
-    /// Leave by `iretq`: flags or a GS base that the fast exit cannot load.
-    pub slow_exit: u32,
-    /// Flags as `lahf`/`seto` give them (AH in the upper, OF in the lower byte).
-    pub flags: u32,
     /// Whether the stub sleeps on the response word.
     pub asleep: u32,
-    /// Frame for the slow exit: rip, cs, rflags, rsp, ss.
-    pub iret: [u64; 5],
 }
 
 /// The sentry's part.
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub struct Answer {
     /// Number of the request that this answers.
     pub response: u32,
