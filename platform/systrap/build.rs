@@ -1,5 +1,6 @@
 //! Builds the stub: freestanding, without SSE (the extended state is the guest's), linked at its fixed address, flat.
 
+use abi::table::prefetch;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::process::Command;
 fn main() {
     let stub = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap()).join("stub");
     let out = PathBuf::from(env::var("OUT_DIR").unwrap());
-    for file in ["blob", "entry", "layout", "serve", "setup", "signal", "sys", "window"] {
+    for file in ["blob", "entry", "layout", "prefetch", "serve", "setup", "signal", "sys", "window"] {
         println!("cargo::rerun-if-changed={}", stub.join("src").join(file).with_extension("rs").display());
     }
     let script = stub.join("stub.ld");
@@ -17,7 +18,10 @@ fn main() {
 
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     let object = out.join("stub.o");
+    let table = out.join("prefetch.bin");
+    fs::write(&table, prefetch_table()).unwrap();
     let mut compile = Command::new(&rustc);
+    compile.env("PREFETCH_TABLE", &table);
     compile.args(["--edition", "2024", "--crate-name", "stub", "--crate-type", "lib", "-A", "dead_code"]);
     compile.args(["-C", "panic=abort", "-C", "opt-level=3", "-C", "codegen-units=1"]);
     compile.args(["-C", "overflow-checks=off", "-C", "debug-assertions=off", "-C", "relocation-model=pic"]);
@@ -40,6 +44,17 @@ fn main() {
     // (`ld --oformat binary` fills the offset table wrongly.)
     let elf = fs::read(out.join("stub.elf")).unwrap();
     fs::write(out.join("stub.bin"), segment(&elf)).unwrap();
+}
+
+/// What the stub knows of each call, as plain bytes: action, arguments, size.
+fn prefetch_table() -> Vec<u8> {
+    let steps = prefetch::TABLE.iter().flatten();
+    steps
+        .flat_map(|step| {
+            let [low, high] = step.size.to_le_bytes();
+            [step.action as u8, step.arg() as u8 | (step.count_arg() as u8) << 4, low, high]
+        })
+        .collect()
 }
 
 /// The bytes of the only loadable segment.

@@ -1,7 +1,7 @@
 //! The context: state machine of one guest thread between `resume` and its event.
 
 use crate::core::Core;
-use crate::hands::Copies;
+use crate::hands::{Copies, Ranges};
 use crate::thread::{EAGER_LOOKS, Thread};
 use abi::signal::Signal;
 use abi::Errno;
@@ -24,6 +24,7 @@ pub struct SystrapContext {
     pub core: Arc<Core>,
     pub thread: Arc<Thread>,
     pub copies: Copies,
+    pub prefetched: Ranges,
     /// Guest code has never run here.
     pub setup: bool,
     regs: Regs,
@@ -48,6 +49,7 @@ impl SystrapContext {
             core,
             thread,
             copies: Copies::default(),
+            prefetched: Ranges::default(),
             setup,
             regs,
             posted: None,
@@ -107,10 +109,15 @@ impl SystrapContext {
     fn decode(&mut self) -> Result<Event, Error> {
         let window = self.thread.window;
         let kind = window.kind();
+        self.prefetched.claim((kind >> 8) as usize);
         self.regs = window.regs();
         self.posted = Some(self.regs);
+<<<<<<< HEAD
         self.trapped = kind == kind::SIGNAL;
         match kind {
+=======
+        match kind & 0xff {
+>>>>>>> 1993718 (Systrap: prefetch what a call will read, from the ABI's table)
             kind::CALL => return Ok(Event::Syscall),
             kind::INTERRUPTED => return Ok(Event::Interrupted),
             kind::SIGNAL => {}
@@ -171,6 +178,7 @@ impl Context for SystrapContext {
             self.local = Some(Event::Interrupted);
             return;
         }
+        self.prefetched.claim(0);
         let copies = self.copies.count();
         self.copies.clear();
         window.set_spin(self.spin_budget());
@@ -219,6 +227,8 @@ impl Context for SystrapContext {
     }
 
     fn will_block(&mut self) {
+        // Whatever is read after a sleep must be fresh.
+        self.prefetched = Ranges::default();
         self.thread.window.set_spin(0);
     }
 

@@ -3,12 +3,13 @@
 use crate::authority::{Ends, Expected};
 use crate::context::SystrapContext;
 use crate::space::check_range;
+use crate::window::Window;
 use abi::{Errno, nr, page_up};
 use host::unix::{Blocking, send};
 use platform::{Error, MemoryFault, Prot, Sharing};
 use std::os::fd::{AsFd, BorrowedFd};
-use systrap_stub::layout::{DATA_LEN, FD, GUEST_MAX, SETUP_LEN, SETUP_TEXT, SOCKET};
-use systrap_stub::window::{PENDING_MAX, Pending, kind, op};
+use systrap_stub::layout::{FD, GUEST_MAX, PREFETCH, PREFETCH_LEN, PREFETCH_MAX, SETUP_LEN, SETUP_TEXT, SOCKET};
+use systrap_stub::window::{PENDING_MAX, Pending, Prefetched, kind, op};
 
 const MAP_SHARED: u64 = 0x01;
 const MAP_PRIVATE: u64 = 0x02;
@@ -20,7 +21,8 @@ const MREMAP_FIXED: u64 = 2;
 const MREMAP_DONTUNMAP: u64 = 4;
 /// The list of pending copies lies before their bytes.
 const PENDING_BYTES: usize = PENDING_MAX * size_of::<Pending>();
-const DATA_MAX: usize = DATA_LEN as usize;
+/// What one operation can carry; the rest of the data area holds what was prefetched.
+const DATA_MAX: usize = PREFETCH as usize;
 
 /// Copies that the next resume carries.
 #[derive(Default)]
@@ -38,6 +40,44 @@ impl Copies {
 
     pub fn clear(&mut self) {
         *self = Copies::default();
+    }
+}
+
+/// Ranges that the stub has copied before the hand-over.
+#[derive(Default)]
+pub struct Ranges {
+    /// How many the stub claims to be in its list, until that is read.
+    claimed: usize,
+    known: Vec<Prefetched>,
+}
+
+impl Ranges {
+    /// After a hand-over, with the stub's word for how many there are.
+    pub fn claim(&mut self, count: usize) {
+        self.claimed = count.min(PREFETCH_MAX);
+        self.known.clear();
+    }
+
+    /// Fills `buf` if one of the ranges covers it.
+    fn serve(&mut self, window: Window, addr: u64, buf: &mut [u8]) -> bool {
+        for i in 0..std::mem::take(&mut self.claimed) {
+            let mut bytes = [0; size_of::<Prefetched>()];
+            window.read_data(PREFETCH as usize + i * bytes.len(), &mut bytes);
+            let half = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+            let address = u64::from(half(0)) | u64::from(half(4)) << 32;
+            let range = Prefetched { address, len: half(8), offset: half(12) };
+            // A hostile list may overlap or lie anywhere in its part of the data area, nowhere else.
+            let inside = u64::from(range.offset) + u64::from(range.len) <= PREFETCH_LEN;
+            if inside && address.checked_add(u64::from(range.len)).is_some() {
+                self.known.push(range);
+            }
+        }
+        let end = addr + buf.len() as u64;
+        let found = self.known.iter().find(|r| r.address <= addr && end <= r.address + u64::from(r.len));
+        if let Some(range) = found {
+            window.read_data((PREFETCH + u64::from(range.offset) + (addr - range.address)) as usize, buf);
+        }
+        found.is_some()
     }
 }
 
@@ -65,8 +105,13 @@ impl SystrapContext {
         Ok(self.thread.window.result())
     }
 
-    /// Does pending copies now.
+    /// What every hand begins with that may change memory: pending copies happen, prefetched bytes become void.
     pub fn flush(&mut self) {
+        self.prefetched = Ranges::default();
+        self.flush_copies();
+    }
+
+    fn flush_copies(&mut self) {
         if self.copies.count == 0 {
             return;
         }
@@ -150,7 +195,10 @@ impl SystrapContext {
 
     pub fn read_memory(&mut self, addr: u64, buf: &mut [u8]) -> Result<(), MemoryFault> {
         check_range(addr, buf.len())?;
-        self.flush();
+        if self.prefetched.serve(self.thread.window, addr, buf) {
+            return Ok(());
+        }
+        self.flush_copies();
         let data = self.thread.window.guest_data();
         let mut done = 0;
         for part in buf.chunks_mut(DATA_MAX) {
@@ -192,6 +240,7 @@ impl SystrapContext {
 
     pub fn queue_write(&mut self, addr: u64, bytes: &[u8]) -> Result<(), MemoryFault> {
         check_range(addr, bytes.len())?;
+        self.prefetched = Ranges::default();
         if PENDING_BYTES + bytes.len() > DATA_MAX {
             return self.write_memory(addr, bytes);
         }
@@ -289,7 +338,7 @@ impl SystrapContext {
         let mut pages = Vec::new();
         let mut done = 0;
         while done < len {
-            let part = (len - done).min(DATA_LEN * abi::PAGE_SIZE);
+            let part = (len - done).min(PREFETCH * abi::PAGE_SIZE);
             self.authorised(nr::__NR_mincore, [addr + done, part, data, 0, 0, 0], None)?;
             let start = pages.len();
             pages.resize(start + (part / abi::PAGE_SIZE) as usize, 0);

@@ -8,6 +8,7 @@
 
 mod entry;
 mod layout;
+mod prefetch;
 mod serve;
 mod setup;
 mod signal;

@@ -41,6 +41,17 @@ pub const DATA: u64 = 0x1000;
 /// Length of the data area.
 pub const DATA_LEN: u64 = SLOT - DATA;
 
+/// Bytes that the stub copies before a hand-over lie at the end of the data area, behind a list of what they are.
+pub const PREFETCH: u64 = DATA_LEN - PREFETCH_LEN;
+/// Length of that part, the list included.
+pub const PREFETCH_LEN: u64 = 0x4000;
+/// Ranges in the list at the most.
+pub const PREFETCH_MAX: usize = 4;
+/// Longest range.
+pub const PREFETCH_RANGE: u64 = 0xf00;
+/// What of a string is copied at once (less at a page border), as the sentry reads strings.
+pub const PREFETCH_STRING: u64 = 256;
+
 /// The stub's text.
 pub const TEXT: u64 = 0x7fff_c000_0000;
 /// Length of the text that stays.

@@ -2,6 +2,7 @@
 
 use crate::entry;
 use crate::layout::{self, ALT_STACK, ALT_STACK_LEN, DATA, DOORBELL, DOORBELL_WORD, STACK_DELTA};
+use crate::prefetch::prefetch;
 use crate::setup;
 use crate::sys;
 use crate::window::{Control, PENDING_MAX, Pending, attention, kind, op, reg};
@@ -14,6 +15,7 @@ const EFAULT: i64 = -14;
 const EAGER_LOOKS: u32 = 100;
 /// Flags that the fast exit restores (arithmetic), and the two that are always set.
 const FAST_FLAGS: u64 = 0x8d5 | 0x202;
+const SIGSYS: u32 = 31;
 const MAGIC1: u32 = 0x4650_5853;
 const MAGIC2: u32 = 0x4650_5845;
 
@@ -57,6 +59,8 @@ unsafe fn exchange(w: *mut Control) {
     unsafe {
         let request = atomic(&raw mut (*w).request);
         let number = request.load(SeqCst).wrapping_add(1);
+        demote(w as u64 + 64);
+        demote(w as u64 + 128);
         request.swap(number, SeqCst);
         let attention = atomic(&raw mut (*w).answer.attention).load(SeqCst);
         if attention != 0 {
@@ -81,6 +85,14 @@ unsafe fn exchange(w: *mut Control) {
             }
         }
     }
+}
+
+/// `cldemote`: moves a line that the sentry will read next to the shared cache (20% of a trip on processors that know the
+/// instruction; others take it for a `nop`).
+#[inline(always)]
+fn demote(address: u64) {
+    // SAFETY: a hint without effect on memory's content; it does not fault.
+    unsafe { asm!(".byte 0x0f, 0x1c, 0x07", in("rdi") address, options(nostack, preserves_flags)) }
 }
 
 #[cold]
@@ -132,7 +144,9 @@ pub unsafe extern "C" fn serve(w: *mut Control, why: u32) {
             put(reg::R11, rflags);
             put(reg::RCX, get(reg::RIP));
         }
-        ptr::write_volatile(&raw mut (*w).kind, why);
+        let call = why == kind::CALL || why == kind::SIGNAL && ptr::read_volatile(&raw const (*w).signal) == SIGSYS;
+        let ranges = if call { prefetch(w, get(reg::RAX)) } else { 0 };
+        ptr::write_volatile(&raw mut (*w).kind, why | ranges << 8);
         loop {
             exchange(w);
             let arg = |index: usize| ptr::read_volatile((&raw const (*w).answer.args).cast::<u64>().add(index));

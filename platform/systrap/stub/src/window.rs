@@ -38,7 +38,7 @@ pub struct Control {
     // Written by the stub.
     /// Number of the stub's last request.
     pub request: u32,
-    /// One of [`kind`].
+    /// One of [`kind`] in the low byte, above it how many ranges were prefetched.
     pub kind: u32,
     /// Result of the last operation.
     pub result: i64,
@@ -94,6 +94,18 @@ pub struct Answer {
     pub attention: u32,
     /// Arguments of the operation.
     pub args: [u64; 8],
+}
+
+/// A range that the stub has copied before a hand-over; the list lies at [`crate::layout::PREFETCH`] of the data area.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Prefetched {
+    /// Guest address.
+    pub address: u64,
+    /// Bytes.
+    pub len: u32,
+    /// Where they lie, from the start of the list.
+    pub offset: u32,
 }
 
 /// Why the stub made a request.
