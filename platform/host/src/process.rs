@@ -70,6 +70,15 @@ pub fn tgkill(pid: i32, tid: i32, signal: i32) -> Result<(), Errno> {
     Ok(())
 }
 
+/// The process group of a process.
+///
+/// # Errors
+/// ESRCH
+pub fn group(pid: i32) -> Result<i32, Errno> {
+    // SAFETY: plain call.
+    check(i64::from(unsafe { libc::getpgid(pid) })).map(|group| group as i32)
+}
+
 /// CPUs this thread may run on.
 pub fn cpus() -> usize {
     // SAFETY: the set is plain data, filled in by the call.

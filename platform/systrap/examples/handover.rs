@@ -70,10 +70,13 @@ fn main() {
     time("patched, both sides spin", 1000, || (0..1000).for_each(|_| spin(&mut *patched)));
     time("patched, both sides sleep", 20, || (0..20).for_each(|_| sleep(platform, &mut *patched)));
     spin(&mut *trap);
-    for size in [8, 4096, 65536] {
+    for size in [8, 1024, 4096, 16384, 65536] {
         let mut buf = vec![0; size];
         time(&format!("read of {size} bytes"), 100, || (0..100).for_each(|_| trap.read(DATA, &mut buf).unwrap()));
         time(&format!("write of {size} bytes"), 100, || (0..100).for_each(|_| trap.write(DATA, &buf).unwrap()));
+        let space = trap.space();
+        time(&format!("process_vm_readv of {size} bytes"), 100, || (0..100).for_each(|_| space.read(DATA, &mut buf).unwrap()));
+        time(&format!("process_vm_writev of {size} bytes"), 100, || (0..100).for_each(|_| space.write(DATA, &buf).unwrap()));
     }
     time("compare and swap", 100, || (0..100).for_each(|_| trap.compare_exchange(DATA, 0, 0).map_or((), drop)));
     time("a pointer to nothing", 20, || (0..20).for_each(|_| assert!(trap.read(0x20_0000, &mut [0; 8]).is_err())));

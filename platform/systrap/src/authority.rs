@@ -2,7 +2,7 @@
 
 use crate::core::Core;
 use crate::thread::{DEADLINE, Thread};
-use abi::Errno;
+use abi::{Errno, nr};
 use host::seccomp;
 use platform::Error;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,8 +14,10 @@ use systrap_stub::layout::FD;
 /// makes a second notification; it is not honoured, because a hostile thread could make it, too. The caller tries again.
 const REPEATED: Errno = Errno::EUCLEAN;
 const ATTEMPTS: usize = 10;
-/// How long to wait for a notification before looking whether the stub still lives.
+/// How long to sleep for a notification before looking whether the stub still lives.
 const POLL: Duration = Duration::from_millis(20);
+/// Looks at the listener before sleeping on it.
+const LOOKS: u32 = 40;
 
 /// A host call that a stub is about to make.
 pub struct Expected<'a> {
@@ -36,6 +38,15 @@ pub enum Ends {
     WithThread,
 }
 
+/// What came of waiting for a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// It has been answered.
+    Call,
+    /// The stub reports a result without having made it.
+    Nothing,
+}
+
 impl Core {
     /// Has `thread` make one host call: `post` gives it the operation, which is answered here. The caller holds
     /// `authority`, also until descriptors that were handed out are closed again.
@@ -52,7 +63,9 @@ impl Core {
         for _ in 0..ATTEMPTS {
             post();
             thread.respond();
-            self.await_call(thread, expected)?;
+            if self.await_call(thread, expected)? == Seen::Nothing {
+                continue;
+            }
             if ends == Ends::WithThread {
                 return Ok(0);
             }
@@ -65,15 +78,24 @@ impl Core {
         Err(thread.space.violated("an authorised call repeats itself"))
     }
 
-    fn await_call(&self, thread: &Thread, expected: &Expected<'_>) -> Result<(), Error> {
+    fn await_call(&self, thread: &Thread, expected: &Expected<'_>) -> Result<Seen, Error> {
         let listener = self.listener.as_fd();
         let start = Instant::now();
+        let mut looks = 0;
         loop {
-            if !seccomp::poll(listener, POLL) {
+            // The stub is awake, so its call comes within some microseconds: sooner than this thread could fall asleep and
+            // be woken.
+            looks += 1;
+            if !seccomp::poll(listener, if looks < LOOKS { Duration::ZERO } else { POLL }) {
                 if thread.space.is_dead() {
                     return Err(Error::Gone);
                 }
-                if thread.requested() || start.elapsed() > DEADLINE {
+                if thread.requested() {
+                    // An interrupt that came before the notification was looked at makes the call fail.
+                    thread.consume()?;
+                    return Ok(Seen::Nothing);
+                }
+                if start.elapsed() > DEADLINE {
                     return Err(thread.space.violated("an expected call was not made"));
                 }
                 continue;
@@ -92,17 +114,39 @@ impl Core {
                 && let Err(error) = seccomp::add_fd(listener, call.id, fd, FD as u32)
             {
                 let _ = seccomp::refuse(listener, call.id, error);
-                return Ok(());
+                return Ok(Seen::Call);
             }
             let _ = seccomp::allow(listener, call.id);
-            return Ok(());
+            return Ok(Seen::Call);
+        }
+    }
+
+    /// Waits for the exit of a stub thread that no space knows, and lets it happen. The caller holds `authority`.
+    pub fn dismiss_unknown(&self) {
+        let listener = self.listener.as_fd();
+        let start = Instant::now();
+        while start.elapsed() < DEADLINE {
+            if !seccomp::poll(listener, POLL) {
+                continue;
+            }
+            let Ok(call) = seccomp::receive(listener) else { continue };
+            let unknown = !self.spaces.lock().values().any(|space| space.state.lock().tids.contains(&call.tid));
+            if unknown && call.number as u32 == nr::__NR_exit && call.args == [0; 6] {
+                let _ = seccomp::allow(listener, call.id);
+                return;
+            }
+            let _ = seccomp::refuse(listener, call.id, Errno::EPERM);
         }
     }
 
     /// Refuses whatever waits on the listener. The caller holds `authority`.
     fn refuse_pending(&self) {
         let listener = self.listener.as_fd();
-        while seccomp::poll(listener, Duration::ZERO) {
+        // A flood of calls must not keep this thread here.
+        for _ in 0..64 {
+            if !seccomp::poll(listener, Duration::ZERO) {
+                break;
+            }
             if let Ok(call) = seccomp::receive(listener) {
                 let _ = seccomp::refuse(listener, call.id, REPEATED);
             }

@@ -2,10 +2,12 @@
 
 use crate::authority::{Ends, Expected};
 use crate::context::SystrapContext;
+use crate::core::Core;
 use crate::space::{Parked, Space};
 use crate::thread::Thread;
+use crate::window::Windows;
 use abi::{Errno, nr};
-use host::process::{Children, Wait, wait};
+use host::process::{Children, Wait, group, wait};
 use platform::SpaceHandle;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -104,16 +106,18 @@ impl SystrapContext {
             let pid = match Errno::from_return(claim) {
                 Ok(pid) => pid as i32,
                 Err(error) => {
-                    drop(_authority);
-                    core.recycle(windows, slot + 1);
                     return Err(error);
                 }
             };
             let mut spaces = core.spaces.lock();
-            let ours = pid > 0 && wait(Children::Pid(pid), Wait::TryPeek).is_ok();
+            let ours = pid > 0
+                && pid != core.group
+                && wait(Children::Pid(pid), Wait::TryPeek).is_ok()
+                && group(pid) == Ok(core.group);
             if window.kind() != kind::DONE || !ours || spaces.contains_key(&pid) {
                 drop(spaces);
                 self.thread.space.violated("a false process id");
+                core.bury(windows, slot);
                 return Err(Errno::EAGAIN);
             }
             let space = Arc::new(Space::new(Arc::downgrade(&core), pid, windows, None, slot));
@@ -128,7 +132,19 @@ impl SystrapContext {
     }
 }
 
-impl crate::core::Core {
+impl Core {
+    /// Ends a forked child whose pid its parent has lied about: it serves these windows, so it can be asked to exit, and its
+    /// notification tells who it is. The caller holds `authority`.
+    fn bury(self: &Arc<Core>, windows: Windows, slot: usize) {
+        let space = Arc::new(Space::new(Arc::downgrade(self), 0, windows, None, slot));
+        let thread = Thread::new(space, slot, 0);
+        if thread.wait_request(|| ()).is_ok() {
+            thread.window.set_operation(op::SYSCALL, &[u64::from(nr::__NR_exit), 0, 0, 0, 0, 0, 0, 0]);
+            thread.respond();
+            self.dismiss_unknown();
+        }
+    }
+
     /// Keeps the host thread of a dropped context for the next one of its space, or has it exit.
     pub fn park(&self, thread: &Thread) {
         let space = &thread.space;

@@ -54,6 +54,8 @@ pub struct Core {
     /// Components of extended state, and the size of their image.
     pub xstate: (u64, u64),
     pub cpus: usize,
+    /// Process group of the zygote and all stubs.
+    pub group: i32,
 }
 
 impl Systrap {
@@ -86,6 +88,7 @@ impl Systrap {
             keeper_work: Condvar::new(),
             xstate,
             cpus: host::process::cpus(),
+            group,
         });
         keeper::start(&core, group);
         Ok(Arc::new(Systrap { layout: layout::layout(vdso, xstate.1), core }))

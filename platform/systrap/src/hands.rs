@@ -6,7 +6,7 @@ use crate::space::check_range;
 use crate::window::Window;
 use abi::{Errno, nr, page_up};
 use host::unix::{Blocking, send};
-use platform::{Error, MemoryFault, Prot, Sharing};
+use platform::{Error, MemoryFault, Prot, Sharing, SpaceHandle};
 use std::os::fd::{AsFd, BorrowedFd};
 use systrap_stub::layout::{FD, GUEST_MAX, PREFETCH, PREFETCH_LEN, PREFETCH_MAX, SETUP_LEN, SETUP_TEXT, SOCKET};
 use systrap_stub::window::{PENDING_MAX, Pending, Prefetched, kind, op};
@@ -48,14 +48,13 @@ impl Copies {
 pub struct Ranges {
     /// How many the stub claims to be in its list, until that is read.
     claimed: usize,
-    known: Vec<Prefetched>,
+    known: [Option<Prefetched>; PREFETCH_MAX],
 }
 
 impl Ranges {
     /// After a hand-over, with the stub's word for how many there are.
     pub fn claim(&mut self, count: usize) {
-        self.claimed = count.min(PREFETCH_MAX);
-        self.known.clear();
+        *self = Ranges { claimed: count.min(PREFETCH_MAX), known: [None; PREFETCH_MAX] };
     }
 
     /// Fills `buf` if one of the ranges covers it.
@@ -69,17 +68,21 @@ impl Ranges {
             // A hostile list may overlap or lie anywhere in its part of the data area, nowhere else.
             let inside = u64::from(range.offset) + u64::from(range.len) <= PREFETCH_LEN;
             if inside && address.checked_add(u64::from(range.len)).is_some() {
-                self.known.push(range);
+                self.known[i] = Some(range);
             }
         }
         let end = addr + buf.len() as u64;
-        let found = self.known.iter().find(|r| r.address <= addr && end <= r.address + u64::from(r.len));
+        let found = self.known.iter().flatten().find(|r| r.address <= addr && end <= r.address + u64::from(r.len));
         if let Some(range) = found {
             window.read_data((PREFETCH + u64::from(range.offset) + (addr - range.address)) as usize, buf);
         }
         found.is_some()
     }
 }
+
+/// From this size on `process_vm_readv` is cheaper than the stub, because the bytes change CPUs once only: 4 KiB take 0.6
+/// against 1.3 µs, 64 KiB 3.3 against 11 µs, 8 bytes 0.5 against 0.3 µs.
+const DIRECT_MIN: usize = 1536;
 
 impl SystrapContext {
     /// Has the stub do one operation; the result is its own claim.
@@ -199,9 +202,12 @@ impl SystrapContext {
             return Ok(());
         }
         self.flush_copies();
-        let data = self.thread.window.guest_data();
         let mut done = 0;
-        for part in buf.chunks_mut(DATA_MAX) {
+        if buf.len() >= DIRECT_MIN && self.is_stopped() {
+            done = direct(self.thread.space.read(addr, buf), buf.len());
+        }
+        let data = self.thread.window.guest_data();
+        for part in buf[done..].chunks_mut(DATA_MAX) {
             let left = self.copy(data, addr + done as u64, part.len()).map_err(|_| MemoryFault { done })?;
             let copied = part.len() - left;
             self.thread.window.read_data(0, &mut part[..copied]);
@@ -216,9 +222,12 @@ impl SystrapContext {
     pub fn write_memory(&mut self, addr: u64, bytes: &[u8]) -> Result<(), MemoryFault> {
         check_range(addr, bytes.len())?;
         self.flush();
-        let data = self.thread.window.guest_data();
         let mut done = 0;
-        for part in bytes.chunks(DATA_MAX) {
+        if bytes.len() >= DIRECT_MIN && self.is_stopped() {
+            done = direct(self.thread.space.write(addr, bytes), bytes.len());
+        }
+        let data = self.thread.window.guest_data();
+        for part in bytes[done..].chunks(DATA_MAX) {
             self.thread.window.write_data(0, part);
             let left = self.copy(addr + done as u64, data, part.len()).map_err(|_| MemoryFault { done })?;
             done += part.len() - left;
@@ -373,6 +382,14 @@ impl SystrapContext {
             Ok(0) => Ok(()),
             _ => Err(MemoryFault { done: 0 }),
         }
+    }
+}
+
+/// How much a copy from outside has done; the stub does the rest, or finds the fault.
+fn direct(result: Result<(), MemoryFault>, len: usize) -> usize {
+    match result {
+        Ok(()) => len,
+        Err(fault) => fault.done,
     }
 }
 

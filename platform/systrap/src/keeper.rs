@@ -128,6 +128,7 @@ impl Core {
 
     fn settle(&self, thread: &Arc<Thread>) {
         let start = Instant::now();
+        thread.signal();
         while !thread.requested() {
             if thread.space.is_dead() {
                 return;
@@ -136,7 +137,6 @@ impl Core {
                 thread.space.violated("cannot be interrupted");
                 return;
             }
-            thread.signal();
             std::thread::sleep(Duration::from_micros(200));
         }
         if thread.consume().is_ok() {

@@ -22,6 +22,7 @@ pub const fn host_syscalls() -> &'static [(&'static str, &'static str)] {
         ("ppoll", "wait for a notification with a deadline"),
         ("tgkill", "interrupt a guest thread; check that a thread belongs to a process"),
         ("kill", "end a stub process"),
+        ("getpgid", "check that a process is a stub"),
         ("waitid", "notice and reap dead stubs"),
         ("memfd_create", "windows of a new address space"),
         ("ftruncate", "their size"),

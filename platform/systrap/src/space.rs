@@ -4,7 +4,7 @@ use crate::core::Core;
 use crate::window::Windows;
 use abi::Errno;
 use host::{process, process_memory};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use platform::{Error, MemoryFault, SpaceHandle};
 use std::collections::HashSet;
 use std::os::fd::OwnedFd;
@@ -24,14 +24,16 @@ pub struct Space {
     dead: AtomicBool,
     /// Contexts that exist.
     pub contexts: AtomicUsize,
+    /// The process has been reaped: its pid may be somebody else's. Held for reading while the pid is used.
+    reaped: RwLock<bool>,
+    /// Whether the windows may serve another process later.
+    recyclable: bool,
     pub state: Mutex<State>,
 }
 
 /// The mutable part.
 #[derive(Default)]
 pub struct State {
-    /// The process has been reaped: its pid may be somebody else's.
-    reaped: bool,
     /// Slots in use, parked ones included.
     used: HashSet<usize>,
     /// More slots than this were never used.
@@ -52,7 +54,9 @@ pub struct Parked {
 }
 
 impl Space {
+    /// The process `pid`, either in set-up (with the socket of that) or made by `fork`, with one thread at `slot`.
     pub fn new(core: Weak<Core>, pid: i32, windows: Windows, setup: Option<OwnedFd>, slot: usize) -> Space {
+        let recyclable = setup.is_some();
         let state = State {
             used: HashSet::from([slot]),
             high: slot + 1,
@@ -67,6 +71,9 @@ impl Space {
             windows: Some(windows),
             dead: AtomicBool::new(false),
             contexts: AtomicUsize::new(1),
+            reaped: RwLock::new(false),
+            // The windows of a forked child were open in its parent for a moment, whose other threads may have mapped them.
+            recyclable,
             state: Mutex::new(state),
         }
     }
@@ -94,8 +101,8 @@ impl Space {
 
     /// Sends a signal to one of the threads, unless the process is gone.
     pub fn signal(&self, tid: i32, signal: i32) {
-        let state = self.state.lock();
-        if !state.reaped && tid > 0 {
+        let reaped = self.reaped.read();
+        if !*reaped && tid > 0 {
             // A thread that has just died needs no signal.
             let _ = process::tgkill(self.pid, tid, signal);
         }
@@ -104,8 +111,8 @@ impl Space {
     /// Called by the reaper when the process is a zombie: from now on its pid is not used, then it is reaped.
     pub fn reap(&self) {
         self.dead.store(true, SeqCst);
-        let mut state = self.state.lock();
-        state.reaped = true;
+        let mut reaped = self.reaped.write();
+        *reaped = true;
         let _ = process::wait(process::Children::Pid(self.pid), process::Wait::Reap);
     }
 
@@ -125,8 +132,9 @@ impl Space {
 
     /// Takes a new host thread's id into the books if it really is a new thread of this process.
     pub fn adopt(&self, tid: i32) -> bool {
+        let reaped = self.reaped.read();
         let mut state = self.state.lock();
-        !state.reaped && tid > 0 && process::tgkill(self.pid, tid, 0).is_ok() && state.tids.insert(tid)
+        !*reaped && tid > 0 && process::tgkill(self.pid, tid, 0).is_ok() && state.tids.insert(tid)
     }
 }
 
@@ -139,8 +147,8 @@ impl SpaceHandle for Space {
         check_range(addr, buf.len())?;
         let mut done = 0;
         while done < buf.len() {
-            let state = self.state.lock();
-            if state.reaped || self.is_dead() {
+            let reaped = self.reaped.read();
+            if *reaped || self.is_dead() {
                 return Err(MemoryFault { done });
             }
             match process_memory::read(self.pid, addr + done as u64, &mut buf[done..]) {
@@ -155,8 +163,8 @@ impl SpaceHandle for Space {
         check_range(addr, data.len())?;
         let mut done = 0;
         while done < data.len() {
-            let state = self.state.lock();
-            if state.reaped || self.is_dead() {
+            let reaped = self.reaped.read();
+            if *reaped || self.is_dead() {
                 return Err(MemoryFault { done });
             }
             match process_memory::write(self.pid, addr + done as u64, &data[done..]) {
@@ -173,11 +181,11 @@ impl SpaceHandle for Space {
 
     fn kill(&self) {
         self.dead.store(true, SeqCst);
-        let state = self.state.lock();
-        if !state.reaped {
+        let reaped = self.reaped.read();
+        if !*reaped {
             let _ = process::kill(self.pid, SIGKILL);
         }
-        drop(state);
+        drop(reaped);
         if let Some(core) = self.core.upgrade() {
             core.kick();
         }
@@ -188,7 +196,9 @@ impl Drop for Space {
     fn drop(&mut self) {
         let high = self.state.get_mut().high;
         if let (Some(windows), Some(core)) = (self.windows.take(), self.core.upgrade()) {
-            core.recycle(windows, high);
+            if self.recyclable {
+                core.recycle(windows, high);
+            }
         }
     }
 }

@@ -133,9 +133,9 @@ impl Thread {
 
 impl Interrupter for Thread {
     fn interrupt(&self) {
-        self.interrupt.store(true, SeqCst);
-        // `resume` sets `running`, then reads `interrupt`: one of the two sides sees the other.
-        if self.running.load(SeqCst) {
+        // One signal a run is enough, and more could pile up on the signal stack. `resume` sets `running`, then reads
+        // `interrupt`: one of the two sides sees the other.
+        if !self.interrupt.swap(true, SeqCst) && self.running.load(SeqCst) {
             let _ = self.interrupted_at.compare_exchange(0, now_ms(), SeqCst, SeqCst);
             self.signal();
         }

@@ -79,8 +79,9 @@ pub const FD: u64 = 5;
 /// Descriptor of the zygote's and the set-up's socket.
 pub const SOCKET: u64 = 3;
 
-/// The signal by which the sentry interrupts guest code.
-pub const INTERRUPT: u32 = 63;
+/// The signal by which the sentry interrupts guest code (SIGUSR1). Not a real-time one: those queue, and a thread that was
+/// off its CPU for a while would find a frame for each of them on its signal stack.
+pub const INTERRUPT: u32 = 10;
 
 /// Words at the start of the text: magic, then offsets of the entry points from the start.
 pub mod header {
