@@ -112,12 +112,9 @@ impl SystrapContext {
         self.prefetched.claim((kind >> 8) as usize);
         self.regs = window.regs();
         self.posted = Some(self.regs);
-<<<<<<< HEAD
+        let kind = kind & 0xff;
         self.trapped = kind == kind::SIGNAL;
         match kind {
-=======
-        match kind & 0xff {
->>>>>>> 1993718 (Systrap: prefetch what a call will read, from the ABI's table)
             kind::CALL => return Ok(Event::Syscall),
             kind::INTERRUPTED => return Ok(Event::Interrupted),
             kind::SIGNAL => {}
