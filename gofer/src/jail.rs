@@ -9,7 +9,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use abi::Errno;
 use gofer_proto::{Attr, FileType};
@@ -157,13 +157,9 @@ fn wall(points: &[AttachPoint]) -> Result<(), JailError> {
             Mutability::ReadOnly => AccessFs::ReadFile | AccessFs::ReadDir,
             Mutability::Writable => AccessFs::from_all(NEWEST) & !(AccessFs::Execute | AccessFs::MakeBlock),
         };
-        let access = if is_dir(&point.source) { access } else { access & AccessFs::from_file(NEWEST) };
+        let access = if point.source.is_dir() { access } else { access & AccessFs::from_file(NEWEST) };
         rules = rules.add_rule(PathBeneath::new(fd, access))?;
     }
     rules.restrict_self()?;
     Ok(())
-}
-
-fn is_dir(path: &Path) -> bool {
-    path.is_dir()
 }

@@ -48,12 +48,8 @@ pub(crate) fn walked(walked: Walked, components: usize) -> Result<Walked, Errno>
         return Err(BROKEN);
     }
     let stopped = walked.stopped;
-    let found: Result<Vec<Found>, Errno> = walked.found.into_iter().map(found_item).collect();
-    Ok(Walked { found: found?, stopped })
-}
-
-fn found_item(item: Found) -> Result<Found, Errno> {
-    found(item)
+    let checked: Result<Vec<Found>, Errno> = walked.found.into_iter().map(found).collect();
+    Ok(Walked { found: checked?, stopped })
 }
 
 /// Only what Linux gives to programs; the kernel-internal restart codes would confuse the sentry.
