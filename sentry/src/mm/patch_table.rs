@@ -142,6 +142,7 @@ impl PatchTable {
         }
         match PatchedText::new(self, text.id, file) {
             Ok(made) => {
+                tracing::debug!(?text.id, "call sites of a file are patched from now on");
                 let made = Arc::new(made);
                 *copy = Copy::Made(made.clone());
                 Ok(Some(made))
@@ -151,6 +152,13 @@ impl PatchTable {
                 Err(reason)
             }
         }
+    }
+}
+
+impl Drop for PatchTable {
+    fn drop(&mut self) {
+        let (patched, refused) = self.counts();
+        tracing::debug!(patched, ?refused, "call sites");
     }
 }
 
@@ -274,6 +282,7 @@ impl PatchedText {
         state.sites.insert(offset, result);
         match result {
             Ok(()) => {
+                tracing::trace!(offset, "a call site is patched");
                 table.counts.patched.fetch_add(1, Ordering::Relaxed);
                 Ok(true)
             }
