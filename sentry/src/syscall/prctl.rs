@@ -110,13 +110,22 @@ pub fn prctl(current: &mut Current, args: Args) -> SysResult {
         PR_TASK_PERF_EVENTS_DISABLE | PR_TASK_PERF_EVENTS_ENABLE => Ok(0),
         // Memory errors are the host's to handle, by its default.
         PR_MCE_KILL_GET if only_option => Ok(u64::from(PR_MCE_KILL_DEFAULT)),
-        PR_SET_THP_DISABLE if rest_is_zero => Ok(0),
-        PR_GET_THP_DISABLE if only_option => Ok(0),
+        PR_SET_THP_DISABLE if rest_is_zero => {
+            current.task.group.huge_pages_off.store(value != 0, Ordering::Relaxed);
+            Ok(0)
+        }
+        PR_GET_THP_DISABLE if only_option => Ok(u64::from(current.task.group.huge_pages_off.load(Ordering::Relaxed))),
         PR_GET_SECCOMP => Ok(0),
         PR_SET_VMA => set_vma(current, args),
         PR_SET_MM if !current.task.credentials().has(Capability::SYS_RESOURCE) => Err(Errno::EPERM),
         PR_SET_IO_FLUSHER | PR_GET_IO_FLUSHER => Err(Errno::EPERM),
-        PR_GET_MDWE if only_option => Ok(0),
+        // Not refused by us, so it cannot be asked for; asking for nothing is fine.
+        PR_SET_MDWE | PR_GET_MDWE if only_option => Ok(0),
+        PR_GET_SPECULATION_CTRL if value <= u64::from(PR_SPEC_INDIRECT_BRANCH) && rest_is_zero => {
+            // The host's setting holds for its processes; nothing can be changed from here.
+            Ok(u64::from(PR_SPEC_NOT_AFFECTED))
+        }
+        PR_GET_SPECULATION_CTRL | PR_SET_SPECULATION_CTRL => Err(Errno::ENODEV),
         PR_GET_MEMORY_MERGE if only_option => Ok(0),
         PR_SET_SYSCALL_USER_DISPATCH if value == 0 && rest_is_zero => Ok(0),
         // Linux without Yama does not know it.

@@ -5,7 +5,7 @@ use abi::types::{Itimerspec, Itimerval, Timespec, Timeval};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Args;
-use crate::task::{Capability, Current};
+use crate::task::Current;
 use crate::time::clock::Clock;
 use crate::time::itimer::{self, Which};
 use crate::time::posix_timer::{self, Notify};
@@ -79,9 +79,6 @@ pub fn timer_create(current: &mut Current, args: Args) -> SysResult {
     };
     if !clock.has_timers() {
         return Err(Errno::EOPNOTSUPP);
-    }
-    if clock.is_alarm() && !current.task.credentials().has(Capability::WAKE_ALARM) {
-        return Err(Errno::EPERM);
     }
     let notify = match event {
         None => Notify::Signal(Signal::SIGALRM, None, None),

@@ -1,6 +1,7 @@
 //! New threads and processes (`man 2 clone`).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use abi::signal::Signal;
 
@@ -228,6 +229,8 @@ fn child_group(current: &Current, request: &CloneRequest, pid: i32) -> Arc<Threa
         }
     };
     let group = ThreadGroup::new(pid, family, signals, limits);
+    group.dumpable.store(caller.dumpable.load(Ordering::Relaxed), Ordering::Relaxed);
+    group.huge_pages_off.store(caller.huge_pages_off.load(Ordering::Relaxed), Ordering::Relaxed);
     parent.family.lock().children.push(group.clone());
     group
 }

@@ -33,6 +33,8 @@ pub struct ThreadGroup {
     children_usage: Mutex<Rusage>,
     /// `prctl(PR_SET_DUMPABLE)`: others of the same user may look into it.
     pub dumpable: AtomicBool,
+    /// `prctl(PR_SET_THP_DISABLE)`: kept and told; the host decides about huge pages.
+    pub huge_pages_off: AtomicBool,
     /// Woken when a child changes state (`wait4`).
     pub child_events: WaitQueue,
     /// Woken when this process exits (pidfd).
@@ -87,6 +89,7 @@ impl ThreadGroup {
             timers: Mutex::default(),
             children_usage: Mutex::default(),
             dumpable: AtomicBool::new(true),
+            huge_pages_off: AtomicBool::new(false),
             child_events: WaitQueue::new(),
             exit_queue: WaitQueue::new(),
             thread_queue: WaitQueue::new(),

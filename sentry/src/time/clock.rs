@@ -20,6 +20,8 @@ pub enum Clock {
     Host(u32),
     /// CPU time of a process or thread.
     Cpu(CpuClock),
+    /// A clock that could wake a sleeping machine: known, but nothing can be done with it without such hardware.
+    Alarm,
 }
 
 impl Clock {
@@ -40,29 +42,36 @@ impl Clock {
             | CLOCK_REALTIME_COARSE
             | CLOCK_MONOTONIC_COARSE
             | CLOCK_BOOTTIME
-            | CLOCK_REALTIME_ALARM
-            | CLOCK_BOOTTIME_ALARM
             | CLOCK_TAI) => Ok(Clock::Host(id)),
+            CLOCK_REALTIME_ALARM | CLOCK_BOOTTIME_ALARM => Ok(Clock::Alarm),
             _ => Err(Errno::EINVAL),
         }
     }
 
     /// What it shows, in nanoseconds.
-    pub fn now(&self, current: &mut Current) -> i64 {
+    ///
+    /// # Errors
+    /// EINVAL for an alarm clock.
+    pub fn now(&self, current: &mut Current) -> Result<i64, Errno> {
         match self {
-            Clock::Host(id) => host::clock::clock_ns(base(*id)),
-            Clock::Cpu(clock) => match current.context.cpu_time_ns() {
+            Clock::Host(id) => Ok(host::clock::clock_ns(*id as i32)),
+            Clock::Cpu(clock) => Ok(match current.context.cpu_time_ns() {
                 Some(ns) if clock.is_task(&current.task) => ns as i64,
                 _ => clock.now().unwrap_or(0) as i64,
-            },
+            }),
+            Clock::Alarm => Err(Errno::EINVAL),
         }
     }
 
     /// Its resolution in nanoseconds.
-    pub fn resolution(&self) -> i64 {
+    ///
+    /// # Errors
+    /// EINVAL for an alarm clock.
+    pub fn resolution(&self) -> Result<i64, Errno> {
         match self {
-            Clock::Host(id) => host::clock::resolution_ns(base(*id)),
-            Clock::Cpu(_) => 1,
+            Clock::Host(id) => Ok(host::clock::resolution_ns(*id as i32)),
+            Clock::Cpu(_) => Ok(1),
+            Clock::Alarm => Err(Errno::EINVAL),
         }
     }
 
@@ -70,33 +79,19 @@ impl Clock {
     pub fn has_timers(&self) -> bool {
         !matches!(
             self,
-            Clock::Host(CLOCK_MONOTONIC_RAW) | Clock::Host(CLOCK_REALTIME_COARSE) | Clock::Host(CLOCK_MONOTONIC_COARSE)
+            Clock::Alarm | Clock::Host(CLOCK_MONOTONIC_RAW | CLOCK_REALTIME_COARSE | CLOCK_MONOTONIC_COARSE)
         )
-    }
-
-    /// Whether it may wake a sleeping machine (`CAP_WAKE_ALARM`).
-    pub fn is_alarm(&self) -> bool {
-        matches!(self, Clock::Host(CLOCK_REALTIME_ALARM) | Clock::Host(CLOCK_BOOTTIME_ALARM))
     }
 
     /// When a wall clock will show `ns`.
     pub fn deadline(&self, ns: i64) -> Deadline {
         match self {
-            Clock::Host(CLOCK_MONOTONIC) | Clock::Cpu(_) => Deadline(ns.max(0) as u64),
+            Clock::Host(CLOCK_MONOTONIC) | Clock::Cpu(_) | Clock::Alarm => Deadline(ns.max(0) as u64),
             Clock::Host(id) => {
-                let ahead = ns.saturating_sub(host::clock::clock_ns(base(*id)));
+                let ahead = ns.saturating_sub(host::clock::clock_ns(*id as i32));
                 Deadline(host::clock::monotonic_ns().saturating_add_signed(ahead))
             }
         }
-    }
-}
-
-/// Alarm clocks show what their namesakes show.
-fn base(id: u32) -> i32 {
-    match id {
-        CLOCK_REALTIME_ALARM => CLOCK_REALTIME as i32,
-        CLOCK_BOOTTIME_ALARM => CLOCK_BOOTTIME as i32,
-        id => id as i32,
     }
 }
 

@@ -61,7 +61,7 @@ pub fn create(current: &Current, clock: Clock, notify: Notify) -> Result<i32, Er
     let group = &current.task.group;
     let limit = group.limits.lock().get(rlimit::SIGPENDING).cur;
     let base = match &clock {
-        Clock::Host(_) => Base::Wall,
+        Clock::Host(_) | Clock::Alarm => Base::Wall,
         Clock::Cpu(clock) => Base::Cpu(clock.clone()),
     };
     let mut timers = group.timers.lock();
@@ -134,7 +134,7 @@ pub fn set(
     let old = timer.remaining();
     let next = match (value_ns, &timer.clock) {
         (0, _) => None,
-        (ns, Clock::Host(_)) if absolute => Some(timer.clock.deadline(ns).0),
+        (ns, Clock::Host(_) | Clock::Alarm) if absolute => Some(timer.clock.deadline(ns).0),
         (ns, Clock::Cpu(_)) if absolute => Some(ns as u64),
         (ns, _) => Some(timer.timer.now().saturating_add(ns as u64)),
     };
