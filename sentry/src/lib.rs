@@ -18,6 +18,7 @@ pub mod loader;
 pub mod mm;
 pub mod observe;
 pub mod signal;
+pub mod socket;
 pub mod syscall;
 pub mod task;
 pub mod time;

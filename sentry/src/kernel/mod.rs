@@ -46,6 +46,8 @@ pub struct Kernel {
     pub main_pid: AtomicI32,
     /// Terminals: pseudo-terminals, and whose controlling terminal is which.
     pub terminals: crate::tty::Terminals,
+    /// Bound Unix sockets.
+    pub unix_names: crate::socket::unix::Names,
     outcome: Outcome,
 }
 
@@ -87,6 +89,7 @@ impl Kernel {
             main_pid: AtomicI32::new(1),
             futexes: crate::task::futex::Table::default(),
             terminals: crate::tty::Terminals::default(),
+            unix_names: crate::socket::unix::Names::default(),
             outcome: Outcome::default(),
         }
     }

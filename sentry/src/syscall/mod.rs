@@ -34,6 +34,7 @@ mod mount;
 mod open;
 mod read_write;
 mod seek;
+mod socket;
 mod stat;
 mod xattr;
 

@@ -311,6 +311,26 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
         __NR_signalfd => signalfd::signalfd(current, args),
         __NR_signalfd4 => signalfd::signalfd4(current, args),
 
+        // Sockets: socket.rs
+        __NR_socket => socket::socket(current, args),
+        __NR_socketpair => socket::socketpair(current, args),
+        __NR_bind => socket::bind(current, args),
+        __NR_listen => socket::listen(current, args),
+        __NR_accept => socket::accept(current, args).await,
+        __NR_accept4 => socket::accept4(current, args).await,
+        __NR_connect => socket::connect(current, args).await,
+        __NR_shutdown => socket::shutdown(current, args),
+        __NR_getsockname => socket::getsockname(current, args),
+        __NR_getpeername => socket::getpeername(current, args),
+        __NR_setsockopt => socket::setsockopt(current, args),
+        __NR_getsockopt => socket::getsockopt(current, args),
+        __NR_sendto => socket::sendto(current, args).await,
+        __NR_sendmsg => socket::sendmsg(current, args).await,
+        __NR_sendmmsg => socket::sendmmsg(current, args).await,
+        __NR_recvfrom => socket::recvfrom(current, args).await,
+        __NR_recvmsg => socket::recvmsg(current, args).await,
+        __NR_recvmmsg => socket::recvmmsg(current, args).await,
+
         // Terminals and other devices: ioctl.rs
         __NR_ioctl => ioctl::ioctl(current, args),
 
