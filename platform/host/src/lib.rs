@@ -7,6 +7,7 @@ pub mod channel_memory;
 pub mod clock;
 pub mod code_memory;
 pub mod cpu;
+pub mod cpu_identity;
 pub mod event;
 pub mod file;
 pub mod futex;

@@ -5,6 +5,7 @@ pub mod devpts;
 pub mod gofer;
 pub mod host;
 pub mod overlay;
+pub mod proc;
 pub mod tmpfs;
 
 use std::collections::BTreeMap;

@@ -143,6 +143,7 @@ pub fn standard_mounts() -> Vec<MountSpec> {
 pub fn boot(config: BootConfig) -> Result<Arc<Kernel>, BootError> {
     let kernel = make_kernel(&config).map_err(BootError::Host)?;
     fs::dev::register_drivers();
+    fs::proc::register();
     let root = mount_all(&kernel, &config)?;
     let credentials = Arc::new(Credentials::new(config.uid, config.gid, Vec::new(), CapSet::FULL));
     let fs = enter(&root, &config.cwd, &credentials).map_err(BootError::WorkingDirectory)?;
@@ -233,8 +234,9 @@ fn file_system(kernel: &Arc<Kernel>, config: &BootConfig, kind: &MountKind) -> R
             (dev, b"tmpfs", MountFlags::NOSUID)
         }
         MountKind::Devpts => {
-            (DevPts::new(kernel.terminals.ptys.clone(), "")?, b"devpts", MountFlags::NOSUID | MountFlags::NOEXEC)
+            (DevPts::new(kernel.terminals.ptys.clone(), "gid=5,mode=620,ptmxmode=666")?, b"devpts", MountFlags::NOSUID | MountFlags::NOEXEC)
         }
+        MountKind::Proc => (fs::proc::Proc::new(kernel), b"proc", guarded | MountFlags::NOEXEC),
         _ => (Tmpfs::new(tmpfs::Options::default()), b"tmpfs", guarded),
     })
 }

@@ -1,6 +1,6 @@
 //! A process: the threads that share a pid, and its place among parents, groups and sessions.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI32};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -20,6 +20,8 @@ pub struct ThreadGroup {
     pub pid: i32,
     /// When it was made, in nanoseconds of `CLOCK_BOOTTIME`.
     pub started_ns: u64,
+    /// `/proc/PID/oom_score_adj`, -1000..=1000.
+    pub oom_score_adj: AtomicI32,
     /// Parent, children, group, session, threads, exit.
     pub family: Mutex<Family>,
     /// Dispositions and the shared queue.
@@ -81,6 +83,7 @@ impl ThreadGroup {
     pub fn new(pid: i32, family: Family, signals: GroupSignals, limits: rlimit::Limits) -> Arc<ThreadGroup> {
         Arc::new(ThreadGroup {
             pid,
+            oom_score_adj: AtomicI32::new(0),
             started_ns: host::clock::clock_ns(abi::uapi::general::CLOCK_BOOTTIME as i32) as u64,
             family: Mutex::new(family),
             signals: Mutex::new(signals),

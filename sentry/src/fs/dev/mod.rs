@@ -6,6 +6,8 @@
 mod memory;
 mod terminal;
 
+pub use memory::ENTROPY_BITS;
+
 use std::sync::{Arc, Once};
 
 use crate::Errno;
