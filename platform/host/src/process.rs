@@ -89,13 +89,3 @@ pub fn cpus() -> usize {
     };
     usize::try_from(count).unwrap_or(1).max(1)
 }
-
-/// Bytes of a process that are in memory, as the host's `/proc` tells; `None` where that cannot be seen.
-pub fn resident_bytes(pid: i32) -> Option<u64> {
-    let path = std::ffi::CString::new(format!("/proc/{pid}/statm")).ok()?;
-    let file = crate::file::open(&path, libc::O_RDONLY as u32).ok()?;
-    let mut text = [0; 128];
-    let count = crate::file::read_at(std::os::fd::AsFd::as_fd(&file), &mut text, 0).ok()?;
-    let resident: u64 = std::str::from_utf8(&text[..count]).ok()?.split(' ').nth(1)?.parse().ok()?;
-    resident.checked_mul(4096)
-}

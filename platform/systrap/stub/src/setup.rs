@@ -140,6 +140,8 @@ pub unsafe extern "C" fn zygote_main(boot: *const Boot) -> ! {
         must(sys::setup(sys::SETRLIMIT, [4, default.as_ptr() as u64, 0, 0, 0, 0]), 25);
         die_with_sentry();
         sys::setup(sys::PRCTL, [15, c"sandbox-stub".as_ptr() as u64, 0, 0, 0, 0]);
+        // PR_SET_DUMPABLE: the sentry has changed its credentials, and its copies could not be read by their like without.
+        sys::setup(sys::PRCTL, [4, 1, 0, 0, 0, 0]);
         must(sys::setup(sys::PRCTL, [38, 1, 0, 0, 0, 0]), 26);
         let program = [(*boot).filter_len, (&raw const (*boot).filter) as u64];
         const NEW_LISTENER: u64 = 8;

@@ -21,12 +21,6 @@ pub(super) fn state(group: &Arc<ThreadGroup>, task: Option<&Arc<Task>>, current:
     if Arc::ptr_eq(task, &current.task) || task.is_in_guest() { "R (running)" } else { "S (sleeping)" }
 }
 
-/// Bytes in memory, as the host counts them; `None` where it does not tell.
-pub(super) fn resident(task: &Task) -> Option<u64> {
-    let pid = task.space().ok()?.host_pid()?;
-    host::process::resident_bytes(pid)
-}
-
 /// `stat`
 pub(super) fn stat(subject: &Subject, current: &Current) -> Result<Vec<u8>, Errno> {
     let group = subject.group()?;
@@ -44,7 +38,6 @@ pub(super) fn stat(subject: &Subject, current: &Current) -> Result<Vec<u8>, Errn
     let mm = task.as_ref().and_then(|task| task.mm().ok());
     let sizes = mm.as_ref().map_or_else(Sizes::default, |mm| mm.sizes());
     let image = mm.as_ref().map(|mm| mm.image()).unwrap_or_default();
-    let resident = task.as_ref().and_then(|task| resident(task)).unwrap_or(0);
     let scheduling = task.as_ref().map(|task| task.state.lock().scheduling.clone()).unwrap_or_default();
     let (pending, blocked) = task.as_ref().map_or((0, 0), |task| {
         let own = task.signals.lock();
@@ -86,7 +79,8 @@ pub(super) fn stat(subject: &Subject, current: &Current) -> Result<Vec<u8>, Errn
         0,
         group.started_ns / TICK_NS,
         sizes.total,
-        resident / PAGE_SIZE,
+        // How much is in memory only the host knows.
+        0,
         rss_limit,
         image.code_start,
         image.code_end,
@@ -126,10 +120,9 @@ pub(super) fn stat(subject: &Subject, current: &Current) -> Result<Vec<u8>, Errn
 pub(super) fn statm(subject: &Subject, _: &Current) -> Result<Vec<u8>, Errno> {
     let Ok(task) = subject.task() else { return Ok(b"0 0 0 0 0 0 0\n".to_vec()) };
     let sizes = task.mm().map_or_else(|_| Sizes::default(), |mm| mm.sizes());
-    let resident = resident(&task).unwrap_or(0) / PAGE_SIZE;
     let pages = |bytes: u64| bytes / PAGE_SIZE;
     let (total, text, data) = (pages(sizes.total), pages(sizes.text), pages(sizes.data + sizes.stack));
-    Ok(format!("{total} {resident} 0 {text} 0 {data} 0\n").into_bytes())
+    Ok(format!("{total} 0 0 {text} 0 {data} 0\n").into_bytes())
 }
 
 /// `io`: nothing is counted yet but by the host's block layer, which is out of sight.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
 use super::node::Subject;
-use super::stat::{resident, state};
+use super::stat::state;
 use crate::Errno;
 use crate::mm::Sizes;
 use crate::task::{Capability, Current, rlimit};
@@ -39,8 +39,7 @@ pub(super) fn status(subject: &Subject, current: &Current) -> Result<Vec<u8>, Er
     let _ = writeln!(text, "NStgid:\t{}\nNSpid:\t{id}\nNSpgid:\t{pgid}\nNSsid:\t{sid}", group.pid);
     let _ = writeln!(text, "Kthread:\t0");
     if let Some(mm) = task.as_ref().and_then(|task| task.mm().ok()) {
-        let resident = task.as_ref().and_then(|task| resident(task));
-        memory(&mut text, &mm.sizes(), resident);
+        memory(&mut text, &mm.sizes());
         text.push_str("CoreDumping:\t0\nTHP_enabled:\t1\n");
     }
     let _ = writeln!(text, "Threads:\t{threads}");
@@ -60,7 +59,12 @@ pub(super) fn status(subject: &Subject, current: &Current) -> Result<Vec<u8>, Er
         }
         let _ = writeln!(text, "NoNewPrivs:\t{}", u8::from(c.no_new_privs));
         text.push_str("Seccomp:\t0\nSeccomp_filters:\t0\n");
-        let cpus = task.state.lock().scheduling.affinity & host::system::cpus();
+        // A mask of zero was never set: all CPUs.
+        let all = host::system::cpus();
+        let cpus = match task.state.lock().scheduling.affinity & all {
+            0 => all,
+            some => some,
+        };
         let _ = writeln!(text, "Cpus_allowed:\t{cpus:x}\nCpus_allowed_list:\t{}", super::cpu::list(cpus));
     }
     text.push_str("Mems_allowed:\t1\nMems_allowed_list:\t0\n");
@@ -70,14 +74,11 @@ pub(super) fn status(subject: &Subject, current: &Current) -> Result<Vec<u8>, Er
     Ok(text.into_bytes())
 }
 
-fn memory(text: &mut String, sizes: &Sizes, resident: Option<u64>) {
+fn memory(text: &mut String, sizes: &Sizes) {
     let mut line = |name: &str, bytes: u64| text.push_str(&format!("{name}:\t{:8} kB\n", bytes >> 10));
     line("VmPeak", sizes.peak);
     line("VmSize", sizes.total);
     line("VmLck", sizes.locked);
-    if let Some(resident) = resident {
-        line("VmRSS", resident);
-    }
     line("VmData", sizes.data);
     line("VmStk", sizes.stack);
     line("VmExe", sizes.text);
