@@ -134,6 +134,28 @@ impl MemoryMap {
     }
 }
 
+impl MemoryMap {
+    /// Makes `len` bytes from `start` on show their file, or shared memory, from `offset` on (`remap_file_pages`).
+    ///
+    /// # Errors
+    /// EINVAL when that is not one shared mapping.
+    pub fn show_other_part(&self, context: &mut dyn Context, start: u64, len: u64, offset: u64) -> Result<(), Errno> {
+        let end = start.checked_add(len).filter(|end| *end > start).ok_or(Errno::EINVAL)?;
+        offset.checked_add(len).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::EINVAL)?;
+        let mut state = self.state.lock();
+        let vma = state.list.find(start).filter(|vma| vma.sharing == Sharing::Shared).cloned().ok_or(Errno::EINVAL)?;
+        let source = match &vma.source {
+            Source::File(file, _) => Source::File(file.clone(), offset),
+            Source::Shared(memory, _) => Source::Shared(memory.clone(), offset),
+            _ => return Err(Errno::EINVAL),
+        };
+        if end > vma.end {
+            return Err(Errno::EINVAL);
+        }
+        state.place(context, Vma { start, end, source, ..vma })
+    }
+}
+
 impl State {
     /// Moves `old` (part of `vma`, or empty for a second view of shared memory) to the start of `new`, which is free, and
     /// maps the rest of `new` with what follows in the source.

@@ -81,6 +81,17 @@ pub fn mremap(current: &mut Current, args: Args) -> SysResult {
     current.task.mm()?.remap(&mut *current.context, &limits, request)
 }
 
+/// `remap_file_pages(addr, size, prot, pgoff, flags)`: another part of the same file, as Linux emulates it.
+pub fn remap_file_pages(current: &mut Current, args: Args) -> SysResult {
+    if args.u64(2) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let (start, len) = (abi::page_down(args.u64(0)), abi::page_down(args.u64(1)));
+    let offset = args.u64(3).checked_mul(abi::PAGE_SIZE).ok_or(Errno::EINVAL)?;
+    current.task.mm()?.show_other_part(&mut *current.context, start, len, offset)?;
+    Ok(0)
+}
+
 /// `brk(addr)`
 pub fn brk(current: &mut Current, args: Args) -> SysResult {
     let limits = MapLimits::of(current);
@@ -203,7 +214,7 @@ pub fn get_mempolicy(current: &mut Current, args: Args) -> SysResult {
 
 /// `set_mempolicy(mode, nodemask, maxnode)`: node 0 is all there is, so every valid policy is the default.
 pub fn set_mempolicy(current: &mut Current, args: Args) -> SysResult {
-    policy(current, args.u64(0), args.u64(1), args.u64(2))
+    policy(current, u64::from(args.u32(0)), args.u64(1), args.u64(2))
 }
 
 /// `mbind(addr, len, mode, nodemask, maxnode, flags)`
@@ -222,6 +233,9 @@ fn policy(current: &mut Current, mode: u64, mask: u64, max_node: u64) -> SysResu
     const LAST: u64 = 6;
     let kind = mode & !MODE_FLAGS;
     if kind > LAST {
+        return Err(Errno::EINVAL);
+    }
+    if mask != 0 && max_node.wrapping_sub(1) > abi::PAGE_SIZE * 8 {
         return Err(Errno::EINVAL);
     }
     let nodes = if mask == 0 || max_node <= 1 { 0 } else { current.read_object::<u64>(mask)? };

@@ -1,12 +1,14 @@
-//! `process_vm_readv`, `process_vm_writev`: bytes from one process to another (`man 2 process_vm_readv`).
+//! Calls on another process's memory: `process_vm_readv`, `process_vm_writev`, `process_madvise`, `process_mrelease`.
 
 use std::sync::Arc;
 
 use super::Args;
 use crate::mm::MemoryMap;
 use crate::mm::user::UserSlice;
-use crate::task::Current;
+use crate::task::capability::Capability;
 use crate::task::credentials::may_access;
+use crate::task::pidfd::PidFd;
+use crate::task::{Current, Task};
 use crate::{Errno, SysResult};
 
 /// Bytes that are held at a time.
@@ -32,7 +34,8 @@ fn transfer(current: &mut Current, args: Args, direction: Direction) -> SysResul
     if args.u64(5) != 0 {
         return Err(Errno::EINVAL);
     }
-    let local = current.read_iovecs(args.u64(1), args.u64(2))?;
+    // The kernel takes the first count for an `unsigned int`, the second one whole.
+    let local = current.read_iovecs(args.u64(1), u64::from(args.u32(2)))?;
     let remote = current.read_iovecs(args.u64(3), args.u64(4))?;
     let total: u64 = local.iter().map(|slice| slice.len).sum();
     if total == 0 {
@@ -61,7 +64,17 @@ fn transfer(current: &mut Current, args: Args, direction: Direction) -> SysResul
 
 /// Copies one piece and tells how much of it.
 fn copy(current: &mut Current, mm: &Arc<MemoryMap>, local: UserSlice, remote: UserSlice, direction: Direction) -> u64 {
-    let Some(space) = mm.space().filter(|_| remote.addr.checked_add(remote.len).is_some()) else { return 0 };
+    if remote.addr.checked_add(remote.len).is_none() {
+        return 0;
+    }
+    if current.task.mm().is_ok_and(|own| Arc::ptr_eq(&own, mm)) {
+        let (from, to) = match direction {
+            Direction::FromRemote => (remote, local),
+            Direction::ToRemote => (local, remote),
+        };
+        return copy_within(current, mm, from, to);
+    }
+    let Some(space) = mm.space() else { return 0 };
     let mut bytes = vec![0; local.len as usize];
     match direction {
         Direction::FromRemote => {
@@ -76,6 +89,73 @@ fn copy(current: &mut Current, mm: &Arc<MemoryMap>, local: UserSlice, remote: Us
             space.write(remote.addr, &bytes).map_or_else(|fault| fault.done as u64, |()| bytes.len() as u64)
         }
     }
+}
+
+/// In the caller's own memory its hands are the faster way.
+fn copy_within(current: &mut Current, mm: &MemoryMap, from: UserSlice, to: UserSlice) -> u64 {
+    let mut bytes = vec![0; from.len as usize];
+    let readable = current.context.read(from.addr, &mut bytes).map_or_else(|fault| fault.done, |()| bytes.len());
+    bytes.truncate(readable);
+    mm.show_originals(from.addr, &mut bytes);
+    current.context.write(to.addr, &bytes).map_or_else(|fault| fault.done as u64, |()| bytes.len() as u64)
+}
+
+/// `process_madvise(pidfd, vec, n, advice, flags)`
+///
+/// For another process only advice that changes nothing it could see is allowed; without its hands that is accepted and
+/// not passed on.
+pub fn process_madvise(current: &mut Current, args: Args) -> SysResult {
+    use abi::uapi::general::{MADV_COLD, MADV_COLLAPSE, MADV_PAGEOUT, MADV_WILLNEED};
+    if args.u32(4) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let slices = current.read_iovecs(args.u64(1), u64::from(args.u32(2)))?;
+    let (target, mm) = process(current, args.i32(0))?;
+    let advice = args.u32(3);
+    let own = current.task.mm().is_ok_and(|own| Arc::ptr_eq(&own, &mm));
+    if !own {
+        if !matches!(advice, MADV_COLD | MADV_PAGEOUT | MADV_WILLNEED | MADV_COLLAPSE) {
+            return Err(Errno::EINVAL);
+        }
+        if !may_access(current, &target) || !current.task.credentials().has(Capability::SYS_NICE) {
+            return Err(Errno::EPERM);
+        }
+    }
+    let mut done = 0;
+    for slice in slices {
+        if own {
+            match mm.advise(&mut *current.context, slice.addr, slice.len, advice) {
+                Ok(()) => {}
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        done += slice.len;
+    }
+    Ok(done)
+}
+
+/// `process_mrelease(pidfd, flags)`: a dying process's memory goes with its host process, at once.
+pub fn process_mrelease(current: &mut Current, args: Args) -> SysResult {
+    if args.u32(1) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let description = current.fd(args.i32(0))?;
+    let group = description.downcast::<PidFd>().ok_or(Errno::EBADF)?.group()?;
+    let exiting = {
+        let family = group.family.lock();
+        family.exiting.is_some() || family.exit_status.is_some()
+    };
+    if exiting { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+/// A living task of the process that a pidfd refers to, and its memory.
+fn process(current: &Current, fd: i32) -> Result<(Arc<Task>, Arc<MemoryMap>), Errno> {
+    let description = current.fd(fd)?;
+    let group = description.downcast::<PidFd>().ok_or(Errno::EBADF)?.group()?;
+    let threads = group.family.lock().threads.clone();
+    let living = threads.into_iter().find_map(|task| task.mm().ok().map(|mm| (task, mm)));
+    living.ok_or(Errno::ESRCH)
 }
 
 /// A list of slices, eaten from the front.
