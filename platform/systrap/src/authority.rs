@@ -14,6 +14,8 @@ use systrap_stub::layout::FD;
 /// makes a second notification; it is not honoured, because a hostile thread could make it, too. The caller tries again.
 const REPEATED: Errno = Errno::EUCLEAN;
 const ATTEMPTS: usize = 10;
+/// How long a stub may take while everybody waits for it.
+const SHORT_DEADLINE: Duration = Duration::from_secs(3);
 /// How long to sleep for a notification before looking whether the stub still lives.
 const POLL: Duration = Duration::from_millis(20);
 /// Looks at the listener before sleeping on it.
@@ -48,8 +50,7 @@ enum Seen {
 }
 
 impl Core {
-    /// Has `thread` make one host call: `post` gives it the operation, which is answered here. The caller holds
-    /// `authority`, also until descriptors that were handed out are closed again.
+    /// Has `thread` make one host call: `post` gives it the operation, which is answered here.
     ///
     /// # Errors
     /// [`Error::Gone`]
@@ -60,17 +61,42 @@ impl Core {
         ends: Ends,
         post: &dyn Fn(),
     ) -> Result<i64, Error> {
-        for _ in 0..ATTEMPTS {
-            post();
-            thread.respond();
-            if self.await_call(thread, expected)? == Seen::Nothing {
-                continue;
+        self.repeat(thread, |core| {
+            {
+                let _authority = core.authority.lock();
+                post();
+                thread.respond();
+                if core.await_call(thread, expected)? == Seen::Nothing {
+                    return Ok(REPEATED.to_return());
+                }
             }
             if ends == Ends::WithThread {
                 return Ok(0);
             }
-            thread.wait_request(|| self.refuse_pending())?;
-            let result = thread.window.result();
+            thread.wait_request(DEADLINE, || core.refuse_strays())?;
+            Ok(thread.window.result())
+        })
+    }
+
+    /// The same for a caller that holds `authority`, for which everybody waits: hence a short deadline.
+    ///
+    /// # Errors
+    /// [`Error::Gone`]
+    pub fn authorise_alone(&self, thread: &Thread, expected: &Expected<'_>, post: &dyn Fn()) -> Result<i64, Error> {
+        self.repeat(thread, |core| {
+            post();
+            thread.respond();
+            if core.await_call(thread, expected)? == Seen::Nothing {
+                return Ok(REPEATED.to_return());
+            }
+            thread.wait_request(SHORT_DEADLINE, || core.refuse_pending())?;
+            Ok(thread.window.result())
+        })
+    }
+
+    fn repeat(&self, thread: &Thread, attempt: impl Fn(&Core) -> Result<i64, Error>) -> Result<i64, Error> {
+        for _ in 0..ATTEMPTS {
+            let result = attempt(self)?;
             if result != REPEATED.to_return() {
                 return Ok(result);
             }
@@ -95,7 +121,7 @@ impl Core {
                     thread.consume()?;
                     return Ok(Seen::Nothing);
                 }
-                if start.elapsed() > DEADLINE {
+                if start.elapsed() > SHORT_DEADLINE {
                     return Err(thread.space.violated("an expected call was not made"));
                 }
                 continue;
@@ -125,7 +151,7 @@ impl Core {
     pub fn dismiss_unknown(&self) {
         let listener = self.listener.as_fd();
         let start = Instant::now();
-        while start.elapsed() < DEADLINE {
+        while start.elapsed() < SHORT_DEADLINE {
             if !seccomp::poll(listener, POLL) {
                 continue;
             }

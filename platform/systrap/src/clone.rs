@@ -4,7 +4,7 @@ use crate::authority::{Ends, Expected};
 use crate::context::SystrapContext;
 use crate::core::Core;
 use crate::space::{Parked, Space};
-use crate::thread::Thread;
+use crate::thread::{DEADLINE, Thread};
 use crate::window::Windows;
 use abi::{Errno, nr};
 use host::process::{Children, Wait, group, wait};
@@ -44,17 +44,14 @@ impl SystrapContext {
         let window = self.thread.window;
         let post = || window.set_operation(op::THREAD, &[THREAD_FLAGS, address]);
         let core = self.core.clone();
-        let claim = {
-            let _authority = core.authority.lock();
-            core.authorise(&self.thread, &expected, Ends::WithResult, &post)
-        };
+        let claim = core.authorise(&self.thread, &expected, Ends::WithResult, &post);
         let tid = Errno::from_return(claim.map_err(|_| Errno::EAGAIN)?).inspect_err(|_| space.give_slot(slot))?;
         if window.kind() != kind::DONE || !space.adopt(tid as i32) {
             space.violated("a false thread id");
             return Err(Errno::EAGAIN);
         }
         thread.tid.store(tid as i32, SeqCst);
-        thread.wait_request(|| ()).map_err(|_| Errno::EAGAIN)?;
+        thread.wait_request(DEADLINE, || ()).map_err(|_| Errno::EAGAIN)?;
         if thread.window.kind() != kind::READY {
             space.violated("a new thread was not ready");
             return Err(Errno::EAGAIN);
@@ -79,7 +76,7 @@ impl SystrapContext {
         let from = thread.window.guest_data() + offset;
         thread.window.set_operation(op::RESTORE_XSTATE, &[from, features, size]);
         thread.respond();
-        thread.wait_request(|| ()).map_err(gone)?;
+        thread.wait_request(DEADLINE, || ()).map_err(gone)?;
         Ok(thread)
     }
 
@@ -101,8 +98,9 @@ impl SystrapContext {
         let post = || window.set_operation(op::FORK, &[FORK_FLAGS]);
         let thread = {
             // No other process is made meanwhile, so the only child that nobody knows is the one made here.
+            let _descriptors = self.thread.space.descriptors.lock();
             let _authority = core.authority.lock();
-            let claim = core.authorise(&self.thread, &expected, Ends::WithResult, &post).map_err(|_| Errno::EAGAIN)?;
+            let claim = core.authorise_alone(&self.thread, &expected, &post).map_err(|_| Errno::EAGAIN)?;
             let pid = match Errno::from_return(claim) {
                 Ok(pid) => pid as i32,
                 Err(error) => {
@@ -124,7 +122,7 @@ impl SystrapContext {
             spaces.insert(pid, space.clone());
             Arc::new(Thread::new(space, slot, pid))
         };
-        if thread.wait_request(|| ()).is_err() || thread.window.kind() != kind::DONE || thread.window.result() != 0 {
+        if thread.wait_request(DEADLINE, || ()).is_err() || thread.window.kind() != kind::DONE || thread.window.result() != 0 {
             thread.space.kill();
             return Err(Errno::EAGAIN);
         }
@@ -138,7 +136,7 @@ impl Core {
     fn bury(self: &Arc<Core>, windows: Windows, slot: usize) {
         let space = Arc::new(Space::new(Arc::downgrade(self), 0, windows, None, slot));
         let thread = Thread::new(space, slot, 0);
-        if thread.wait_request(|| ()).is_ok() {
+        if thread.wait_request(DEADLINE, || ()).is_ok() {
             thread.window.set_operation(op::SYSCALL, &[u64::from(nr::__NR_exit), 0, 0, 0, 0, 0, 0, 0]);
             thread.respond();
             self.dismiss_unknown();
@@ -162,7 +160,6 @@ impl Core {
         }
         let expected = Expected { number: nr::__NR_exit, args: [0; 6], fd: None };
         let post = || thread.window.set_operation(op::SYSCALL, &[u64::from(nr::__NR_exit), 0, 0, 0, 0, 0, 0, 0]);
-        let _authority = self.authority.lock();
         if self.authorise(thread, &expected, Ends::WithThread, &post).is_ok() {
             space.state.lock().tids.remove(&tid);
             space.give_slot(thread.slot);

@@ -5,7 +5,7 @@ use crate::doorbell::Doorbell;
 use crate::keeper::{self, Keeper};
 use crate::layout;
 use crate::space::Space;
-use crate::thread::Thread;
+use crate::thread::{DEADLINE, Thread};
 use crate::window::Windows;
 use crate::zygote::{self, Zygote};
 use abi::Errno;
@@ -152,7 +152,7 @@ impl Core {
             self.spaces.lock().insert(pid, space.clone());
             Arc::new(Thread::new(space, 0, pid))
         };
-        thread.wait_request(|| ()).map_err(|_| Errno::EAGAIN)?;
+        thread.wait_request(DEADLINE, || ()).map_err(|_| Errno::EAGAIN)?;
         Ok(thread)
     }
 

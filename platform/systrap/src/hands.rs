@@ -3,6 +3,7 @@
 use crate::authority::{Ends, Expected};
 use crate::context::SystrapContext;
 use crate::space::check_range;
+use crate::thread::DEADLINE;
 use crate::window::Window;
 use abi::{Errno, nr, page_up};
 use host::unix::{Blocking, send};
@@ -97,7 +98,7 @@ impl SystrapContext {
         window.set_operation(op, args);
         window.set_spin(self.spin_budget());
         self.thread.respond();
-        self.thread.wait_request(|| ())?;
+        self.thread.wait_request(DEADLINE, || ())?;
         self.done()
     }
 
@@ -156,7 +157,9 @@ impl SystrapContext {
             window.set_spin(spin);
         };
         let core = self.core.clone();
-        let _authority = core.authority.lock();
+        // Held until the stub has closed the descriptor again, lest a fork copies it.
+        let space = self.thread.space.clone();
+        let _descriptors = fd.map(|_| space.descriptors.lock());
         let result = core.authorise(&self.thread, &expected, Ends::WithResult, &post).map_err(|_| Errno::ESRCH)?;
         self.done().map_err(|_| Errno::ESRCH)?;
         Errno::from_return(result)

@@ -11,7 +11,7 @@
 //! Everything in a window is written by hostile code: each field is read once, checked, and a window that breaks the
 //! protocol costs its process its life.
 //!
-//! Lock order: `Core::authority` → `Core::spaces` → `Space::state` → `Core::waiting` → `Core::keeper`. Wakers are called
+//! Lock order: `Space::descriptors` → `Core::authority` → `Core::spaces` → `Space::state` → `Core::waiting` → `Core::keeper`. Wakers are called
 //! with no lock held.
 #![warn(missing_docs)]
 

@@ -24,6 +24,8 @@ pub struct Space {
     dead: AtomicBool,
     /// Contexts that exist.
     pub contexts: AtomicUsize,
+    /// Held while a descriptor is installed in the process, and while it is forked.
+    pub descriptors: Mutex<()>,
     /// The process has been reaped: its pid may be somebody else's. Held for reading while the pid is used.
     reaped: RwLock<bool>,
     /// Whether the windows may serve another process later.
@@ -71,6 +73,7 @@ impl Space {
             windows: Some(windows),
             dead: AtomicBool::new(false),
             contexts: AtomicUsize::new(1),
+            descriptors: Mutex::new(()),
             reaped: RwLock::new(false),
             // The windows of a forked child were open in its parent for a moment, whose other threads may have mapped them.
             recyclable,

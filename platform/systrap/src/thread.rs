@@ -82,8 +82,8 @@ impl Thread {
     /// Waits for the next request and consumes it. `between` is called now and then while it sleeps.
     ///
     /// # Errors
-    /// [`Error::Gone`] when the process dies, breaks the protocol or lets the deadline pass.
-    pub fn wait_request(&self, mut between: impl FnMut()) -> Result<(), Error> {
+    /// [`Error::Gone`] when the process dies, breaks the protocol or lets `deadline` pass.
+    pub fn wait_request(&self, deadline: Duration, mut between: impl FnMut()) -> Result<(), Error> {
         for i in 0..SPINS {
             if self.requested() {
                 return self.consume();
@@ -108,7 +108,7 @@ impl Thread {
             if self.space.is_dead() {
                 return Err(Error::Gone);
             }
-            if start.elapsed() > DEADLINE {
+            if start.elapsed() > deadline {
                 return Err(self.space.violated("no answer"));
             }
             pause = (pause * 2).min(Duration::from_millis(50));
