@@ -6,6 +6,7 @@ pub mod gofer;
 pub mod host;
 pub mod overlay;
 pub mod proc;
+pub mod sys;
 pub mod tmpfs;
 
 use std::collections::BTreeMap;

@@ -144,6 +144,7 @@ pub fn boot(config: BootConfig) -> Result<Arc<Kernel>, BootError> {
     let kernel = make_kernel(&config).map_err(BootError::Host)?;
     fs::dev::register_drivers();
     fs::proc::register();
+    fs::sys::register();
     let root = mount_all(&kernel, &config)?;
     let credentials = Arc::new(Credentials::new(config.uid, config.gid, Vec::new(), CapSet::FULL));
     let fs = enter(&root, &config.cwd, &credentials).map_err(BootError::WorkingDirectory)?;
@@ -236,8 +237,8 @@ fn file_system(kernel: &Arc<Kernel>, config: &BootConfig, kind: &MountKind) -> R
         MountKind::Devpts => {
             (DevPts::new(kernel.terminals.ptys.clone(), "gid=5,mode=620,ptmxmode=666")?, b"devpts", MountFlags::NOSUID | MountFlags::NOEXEC)
         }
+        MountKind::Sys => (fs::sys::Sys::new(), b"sysfs", guarded | MountFlags::NOEXEC),
         MountKind::Proc => (fs::proc::Proc::new(kernel), b"proc", guarded | MountFlags::NOEXEC),
-        _ => (Tmpfs::new(tmpfs::Options::default()), b"tmpfs", guarded),
     })
 }
 

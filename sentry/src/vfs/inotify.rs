@@ -88,11 +88,8 @@ impl Event {
 impl Inotify {
     /// An open instance that watches nothing.
     pub fn open(flags: OpenFlags) -> Arc<FileDescription> {
-        let inotify = Arc::new_cyclic(|this| Inotify {
-            this: this.clone(),
-            state: Mutex::default(),
-            queue: WaitQueue::new(),
-        });
+        let inotify =
+            Arc::new_cyclic(|this| Inotify { this: this.clone(), state: Mutex::default(), queue: WaitQueue::new() });
         FileDescription::new(inotify, None, flags)
     }
 

@@ -16,6 +16,9 @@ mod status;
 mod sysctl;
 mod system;
 
+pub use cpu::list as cpu_list;
+pub(super) use node::child_ino;
+
 use std::sync::{Arc, Weak};
 
 use abi::types::Statfs;
@@ -54,7 +57,7 @@ impl Proc {
     }
 }
 
-/// Makes `proc` and `sysfs` known to `mount`.
+/// Makes `proc` known to `mount`.
 pub fn register() {
     super::register("proc", |_, _, current| Ok(Proc::new(&current.kernel)));
 }

@@ -148,7 +148,7 @@ pub(super) struct ProcInode {
 }
 
 /// The inode number of `name` in the directory `parent` (FNV-1a).
-pub(super) fn child_ino(parent: u64, name: &[u8]) -> u64 {
+pub(in crate::fs) fn child_ino(parent: u64, name: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325 ^ parent;
     for &byte in name {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

@@ -32,8 +32,7 @@ pub(super) fn stat(subject: &Subject, current: &Current) -> Result<Vec<u8>, Errn
         (parent, family.pgid, family.sid, threads, family.exit_signal, family.exit_status.unwrap_or(0))
     };
     let tty = current.kernel.terminals.of_session(sid);
-    let (tty_number, tty_group) =
-        tty.map_or((0, -1), |tty| (tty.device as i32, tty.foreground_group().unwrap_or(-1)));
+    let (tty_number, tty_group) = tty.map_or((0, -1), |tty| (tty.device as i32, tty.foreground_group().unwrap_or(-1)));
     let name = task.as_ref().map_or_else(Vec::new, |task| task.state.lock().name.clone());
     let mm = task.as_ref().and_then(|task| task.mm().ok());
     let sizes = mm.as_ref().map_or_else(Sizes::default, |mm| mm.sizes());

@@ -19,12 +19,8 @@ macro_rules! fixed {
     };
 }
 
-pub(super) static ENTRIES: &[Entry] = &[
-    Entry::table("fs", FS),
-    Entry::table("kernel", KERNEL),
-    Entry::table("net", NET),
-    Entry::table("vm", VM),
-];
+pub(super) static ENTRIES: &[Entry] =
+    &[Entry::table("fs", FS), Entry::table("kernel", KERNEL), Entry::table("net", NET), Entry::table("vm", VM)];
 
 static FS: &[Entry] = &[
     Entry::table("inotify", INOTIFY),
@@ -107,7 +103,8 @@ static NET: &[Entry] = &[Entry::table("core", NET_CORE), Entry::table("ipv4", NE
 
 static NET_CORE: &[Entry] = &[fixed!("somaxconn", 4096)];
 
-static NET_IPV4: &[Entry] = &[fixed!("ip_local_port_range", "32768\t60999"), fixed!("ip_unprivileged_port_start", 1024)];
+static NET_IPV4: &[Entry] =
+    &[fixed!("ip_local_port_range", "32768\t60999"), fixed!("ip_unprivileged_port_start", 1024)];
 
 /// Reads a setting that only the administrator writes.
 fn require_admin(current: &Current) -> Result<(), Errno> {

@@ -113,5 +113,6 @@ pub(super) fn filesystems(_: &Subject, _: &Current) -> Result<Vec<u8>, Errno> {
 
 /// `devices`
 pub(super) fn devices(_: &Subject, _: &Current) -> Result<Vec<u8>, Errno> {
-    Ok(b"Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n".to_vec())
+    Ok(b"Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n"
+        .to_vec())
 }
