@@ -4,7 +4,7 @@
 //! `signal N`, `timeout`. A case without its end is the one that took the whole sandbox down.
 
 use crate::harness::{BROKEN, Ret, T, exit, print};
-use crate::process::how;
+use crate::harness::process::how;
 use std::ffi::CString;
 
 /// Runs the cases named in `file`; `rest` is the directory for the cases' own directories, the seconds each may take, and

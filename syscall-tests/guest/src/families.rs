@@ -1,17 +1,18 @@
 //! The families, in the order in which they run.
 
 use crate::harness::Cases;
+use crate::{
+    credentials, directory, epoll, eventfd, fcntl, futex, inotify, ioctl, ipc, memory, mount, open, pipe, poll, proc, process, read_write, signal,
+    signalfd, socket, splice, time, timerfd,
+};
 
 /// Adds every family's cases.
 pub fn add(c: &mut Cases) {
-    c.family("pipe");
-    c.add("pipe2/nonblock", |t| {
-        let mut fds = [0i32; 2];
-        call!(t, pipe2(&mut fds, libc::O_NONBLOCK));
-        let mut b = [0u8; 4];
-        call!(t, read(fds[0], &mut b, 4));
-        call!(t, write(fds[1], b"abc", 3));
-        call!(t, read(fds[0], &mut b, 4));
-        t.bytes("buffer", &b);
-    });
+    for family in [
+        read_write::cases, open::cases, directory::cases, fcntl::cases, splice::cases, pipe::cases, ioctl::cases, eventfd::cases, timerfd::cases,
+        signalfd::cases, epoll::cases, poll::cases, inotify::cases, memory::cases, process::cases, credentials::cases, signal::cases, futex::cases,
+        time::cases, socket::cases, ipc::cases, proc::cases, mount::cases,
+    ] {
+        family(c);
+    }
 }

@@ -9,11 +9,32 @@
 #[macro_use]
 mod harness;
 mod batch;
+mod credentials;
+mod directory;
+mod epoll;
+mod eventfd;
 mod families;
+mod fcntl;
+mod futex;
+mod inotify;
+mod ioctl;
+mod ipc;
 mod matrix;
 mod memory;
+mod mount;
+mod open;
+mod pipe;
+mod poll;
+mod proc;
 mod process;
+mod read_write;
 mod sequence;
+mod signal;
+mod signalfd;
+mod socket;
+mod splice;
+mod time;
+mod timerfd;
 
 use harness::{Cases, T};
 use std::ffi::{CStr, c_char, c_int};
@@ -32,7 +53,7 @@ pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
             0
         }
         ["--batch", file, ref rest @ ..] => batch::run(file, rest),
-        ["--child", what, ref rest @ ..] => process::child_main(what, rest),
+        ["--child", what, ref rest @ ..] => harness::process::child_main(what, rest),
         [name] if !name.starts_with('-') => batch::run_single(name),
         _ => {
             harness::print("usage: syscall-guest --list | NAME | --batch FILE [TMP [SECONDS]]\n");

@@ -8,8 +8,8 @@ mod values;
 mod wrong;
 
 use crate::harness::{Cases, T, raw};
-use crate::memory::bytes_at;
-use crate::process::handle;
+use crate::harness::memory::bytes_at;
+use crate::harness::process::handle;
 use abi::table::{Call, Returns, by_name};
 use values::World;
 

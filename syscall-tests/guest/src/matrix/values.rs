@@ -2,7 +2,7 @@
 //! lacks one kind fails only the cases that use it.
 
 use crate::harness::{Arg, T};
-use crate::memory::{KERNEL, NONCANONICAL, PAGE, edge, fill_bytes, pages, poke, readonly, unmapped};
+use crate::harness::memory::{KERNEL, NONCANONICAL, PAGE, edge, fill_bytes, pages, poke, readonly, unmapped};
 use std::ffi::CString;
 
 /// The objects of one case.

@@ -3,11 +3,6 @@
 //! The record lives in shared memory, so that keeping it makes no system call, needs no descriptor, and survives the death
 //! of the process. Arguments are recorded as they stand in the source, never as values: addresses and ids differ between runs.
 
-use abi::Errno;
-use std::ffi::CStr;
-use std::fmt::{self, Debug, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 /// `sys!(read(fd, buf, 4))`: makes the call, records nothing.
 macro_rules! sys {
     ($name:ident($($arg:expr),* $(,)?)) => {
@@ -39,6 +34,14 @@ macro_rules! must {
         $t.must(concat!(stringify!($name), "(", stringify!($($arg),*), ")"), sys!($name($($arg),*)))
     };
 }
+
+pub mod memory;
+pub mod process;
+
+use abi::Errno;
+use std::ffi::CStr;
+use std::fmt::{self, Debug, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of record that one case may make.
 const CAPACITY: usize = 256 * 1024;
@@ -319,5 +322,20 @@ pub fn print(text: &str) {
             r if r == -(libc::EINTR as i64) || r == -(libc::EAGAIN as i64) => {}
             _ => return,
         }
+    }
+}
+
+static KEPT: AtomicUsize = AtomicUsize::new(0);
+
+impl T {
+    /// Lets signal handlers reach this record by [`T::again`].
+    pub fn keep(&self) {
+        KEPT.store(std::ptr::from_ref(self.log) as usize, Ordering::SeqCst);
+    }
+
+    /// The record that [`T::keep`] remembered.
+    pub fn again() -> T {
+        // SAFETY: `keep` stored the address of a mapping that is never unmapped.
+        T { log: unsafe { &*(KEPT.load(Ordering::SeqCst) as *const Log) } }
     }
 }
