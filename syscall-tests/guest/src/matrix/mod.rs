@@ -4,7 +4,7 @@
 //! a pointer to nothing or across the end of a mapping, a descriptor of another kind, an unknown flag, a name that is too long.
 
 mod recipes;
-mod values;
+pub mod values;
 mod wrong;
 
 use crate::harness::{Cases, T, raw};
