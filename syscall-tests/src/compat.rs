@@ -37,7 +37,10 @@ pub fn run(options: &CompatOptions) -> Result<bool> {
     let (_, rows) = compare(&prepared, &targets, &items, &Known::load(&options.known)?)?;
     let scores = score(&rows);
     let page = render(&scores);
-    let counts = scores.iter().map(|(target, calls)| (target.clone(), calls.iter().map(|(c, s)| (c.clone(), s.agree)).collect())).collect();
+    let counts = scores
+        .iter()
+        .map(|(target, calls)| (target.clone(), calls.iter().map(|(c, s)| (c.clone(), s.agree)).collect()))
+        .collect();
     if options.check {
         return check(options, &page, &counts);
     }
@@ -53,7 +56,8 @@ pub fn run(options: &CompatOptions) -> Result<bool> {
 
 fn check(options: &CompatOptions, page: &str, counts: &Counts) -> Result<bool> {
     let text = fs::read_to_string(&options.counts).at("read the counts", &options.counts)?;
-    let before: Counts = toml::from_str(&text).map_err(|e| Error(format!("{} is no list of counts: {e}", options.counts.display())))?;
+    let before: Counts =
+        toml::from_str(&text).map_err(|e| Error(format!("{} is no list of counts: {e}", options.counts.display())))?;
     let fallen = fallen(&before, counts);
     fallen.iter().for_each(|line| println!("FAIL {line}"));
     let current = fs::read_to_string(&options.output).at("read the page", &options.output)? == page;
@@ -80,7 +84,9 @@ fn fallen(before: &Counts, now: &Counts) -> Vec<String> {
 }
 
 fn toml_of(counts: &Counts) -> String {
-    let mut out = String::from("# Cases that agree with Linux, by target and call. No count may fall; `syscall-tests compat` writes this file.\n");
+    let mut out = String::from(
+        "# Cases that agree with Linux, by target and call. No count may fall; `syscall-tests compat` writes this file.\n",
+    );
     for (target, calls) in counts {
         let _ = write!(out, "\n[\"{target}\"]\n");
         for (call, agree) in calls {
@@ -126,16 +132,28 @@ fn render(scores: &Scores) -> String {
         "# Which system calls behave as Linux\n\nWritten by `syscall-tests compat`: every case runs natively and in the sandbox, and counts when both saw the same.\n\
          *full*: every case agrees; *partial*: some do; *none*: the call itself does not; *untested*: no case names it.\n\n",
     );
-    let _ = writeln!(out, "| call | state | {} | flags and options that differ |", targets.iter().map(|t| t.as_str()).collect::<Vec<_>>().join(" | "));
+    let _ = writeln!(
+        out,
+        "| call | state | {} | flags and options that differ |",
+        targets.iter().map(|t| t.as_str()).collect::<Vec<_>>().join(" | ")
+    );
     let _ = writeln!(out, "|---|---|{}---|", "---|".repeat(targets.len()));
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();
     for call in CALLS {
         let found: Vec<Option<&Score>> = targets.iter().map(|t| scores[*t].get(call.name)).collect();
         let state = state(&found);
         *states.entry(state).or_default() += 1;
-        let cells: Vec<String> = found.iter().map(|s| s.map_or("–".into(), |s| format!("{}/{}", s.agree, s.total))).collect();
-        let missing: BTreeSet<&str> = found.iter().flatten().flat_map(|s| s.missing.iter().map(String::as_str)).collect();
-        let _ = writeln!(out, "| {} | {state} | {} | {} |", call.name, cells.join(" | "), missing.into_iter().collect::<Vec<_>>().join(", "));
+        let cells: Vec<String> =
+            found.iter().map(|s| s.map_or("–".into(), |s| format!("{}/{}", s.agree, s.total))).collect();
+        let missing: BTreeSet<&str> =
+            found.iter().flatten().flat_map(|s| s.missing.iter().map(String::as_str)).collect();
+        let _ = writeln!(
+            out,
+            "| {} | {state} | {} | {} |",
+            call.name,
+            cells.join(" | "),
+            missing.into_iter().collect::<Vec<_>>().join(", ")
+        );
     }
     let summary: Vec<String> = states.iter().map(|(state, n)| format!("{n} {state}")).collect();
     let _ = writeln!(out, "\n{} calls: {}.", CALLS.len(), summary.join(", "));
@@ -165,11 +183,20 @@ mod tests {
     #[test]
     fn calls_are_full_partial_or_none() {
         let rows = [
-            row("matrix/read/good", true), row("matrix/open/good", true), row("matrix/open/arg1_o_tmpfile", false), row("matrix/write/good", false),
-            row("matrix/write/arg0_closed", true), row("inotify/read/blocks", true),
+            row("matrix/read/good", true),
+            row("matrix/open/good", true),
+            row("matrix/open/arg1_o_tmpfile", false),
+            row("matrix/write/good", false),
+            row("matrix/write/arg0_closed", true),
+            row("inotify/read/blocks", true),
         ];
         let page = render(&score(&rows));
-        for line in ["| read | full | 2/2 |  |", "| open | partial | 1/2 | o_tmpfile |", "| write | none | 1/2 |  |", "| close | untested | – |  |"] {
+        for line in [
+            "| read | full | 2/2 |  |",
+            "| open | partial | 1/2 | o_tmpfile |",
+            "| write | none | 1/2 |  |",
+            "| close | untested | – |  |",
+        ] {
             assert!(page.contains(line), "{line} is not in {page}");
         }
     }

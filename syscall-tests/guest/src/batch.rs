@@ -3,8 +3,8 @@
 //! Frames on standard output: `@case NAME`, the record with a tab before each line, `@end HOW` with HOW one of `exit N`,
 //! `signal N`, `timeout`. A case without its end is the one that took the whole sandbox down.
 
-use crate::harness::{BROKEN, Ret, T, exit, print};
 use crate::harness::process::how;
+use crate::harness::{BROKEN, Ret, T, exit, print};
 use std::ffi::CString;
 
 /// Runs the cases named in `file`; `rest` is the directory for the cases' own directories, the seconds each may take, and

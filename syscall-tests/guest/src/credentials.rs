@@ -20,7 +20,9 @@ fn caps(t: &T, what: &str) {
 
 pub fn cases(c: &mut Cases) {
     c.family("credentials");
-    for (what, r, e, s) in [("all", 1, 2, 3), ("effective", -1, 5, -1), ("real", 5, -1, -1), ("saved", -1, -1, 5), ("nothing", -1, -1, -1)] {
+    for (what, r, e, s) in
+        [("all", 1, 2, 3), ("effective", -1, 5, -1), ("real", 5, -1, -1), ("saved", -1, -1, 5), ("nothing", -1, -1, -1)]
+    {
         c.add(format!("setresuid/{what}"), move |t| {
             call!(t, setresgid(r, e, s));
             call!(t, setresuid(r, e, s));
@@ -32,7 +34,8 @@ pub fn cases(c: &mut Cases) {
             ids(t);
         });
     }
-    for (what, r, e) in [("swap", 1000, 0), ("effective_only", -1, 1000), ("real_only", 1000, -1), ("both", 1000, 1000)] {
+    for (what, r, e) in [("swap", 1000, 0), ("effective_only", -1, 1000), ("real_only", 1000, -1), ("both", 1000, 1000)]
+    {
         c.add(format!("setreuid/{what}"), move |t| {
             call!(t, setregid(r, e));
             call!(t, setreuid(r, e));

@@ -142,8 +142,18 @@ pub fn cases(c: &mut Cases) {
         call!(t, unlink(c"d/user"));
     });
     for (what, from, to) in [
-        ("over_file", c"a", c"b"), ("over_hard_link", c"a", c"same"), ("over_symlink", c"a", c"link"), ("of_symlink", c"link", c"new"), ("over_empty_dir", c"d", c"e"),
-        ("over_full_dir", c"e", c"d"), ("dot", c"d/.", c"x"), ("to_dot", c"d", c"."), ("dotdot", c"d/..", c"x"), ("slash_file", c"a", c"x/"), ("slash_dir", c"d", c"x/"), ("below_itself", c"d", c"d/f/x"),
+        ("over_file", c"a", c"b"),
+        ("over_hard_link", c"a", c"same"),
+        ("over_symlink", c"a", c"link"),
+        ("of_symlink", c"link", c"new"),
+        ("over_empty_dir", c"d", c"e"),
+        ("over_full_dir", c"e", c"d"),
+        ("dot", c"d/.", c"x"),
+        ("to_dot", c"d", c"."),
+        ("dotdot", c"d/..", c"x"),
+        ("slash_file", c"a", c"x/"),
+        ("slash_dir", c"d", c"x/"),
+        ("below_itself", c"d", c"d/f/x"),
     ] {
         c.add(format!("rename/{what}"), move |t| {
             file(t, c"a", b"A");
@@ -325,7 +335,14 @@ pub fn cases(c: &mut Cases) {
         sleep_ms(10);
         must!(t, write(fd, b"yy", 2));
         let written = stat_of(t, c"f");
-        t.show("write changes", (written.st_mtime != before.st_mtime, written.st_atime != before.st_atime, written.st_ctime_nsec != before.st_ctime_nsec));
+        t.show(
+            "write changes",
+            (
+                written.st_mtime != before.st_mtime,
+                written.st_atime != before.st_atime,
+                written.st_ctime_nsec != before.st_ctime_nsec,
+            ),
+        );
         must!(t, utimensat(libc::AT_FDCWD, c"f", &[1u64, 0, 1, 0], 0));
         must!(t, fchmod(fd, 0o600));
         let modes = stat_of(t, c"f");
@@ -343,7 +360,10 @@ pub fn cases(c: &mut Cases) {
         }
         let mut st: libc::stat = zeroed();
         must!(t, stat(c"f", &mut st));
-        t.show("agrees with stat", x.stx_ino == st.st_ino && x.stx_blksize as i64 == st.st_blksize && x.stx_mtime.tv_sec == st.st_mtime);
+        t.show(
+            "agrees with stat",
+            x.stx_ino == st.st_ino && x.stx_blksize as i64 == st.st_blksize && x.stx_mtime.tv_sec == st.st_mtime,
+        );
         t.show("same device", libc::makedev(x.stx_dev_major, x.stx_dev_minor) == st.st_dev);
         call!(t, statx(libc::AT_FDCWD, c"", 0, 0x7ff, &mut x));
         call!(t, statx(libc::AT_FDCWD, c"", libc::AT_EMPTY_PATH, 0x7ff, &mut x));
@@ -388,7 +408,8 @@ pub fn cases(c: &mut Cases) {
         call!(t, setxattr(c"f", c"user.b", b"x", 1, libc::XATTR_REPLACE));
         call!(t, fsetxattr(fd, c"user.b", b"second", 6, libc::XATTR_CREATE));
         let n = call!(t, flistxattr(fd, &mut b, 64));
-        let mut names: Vec<&[u8]> = b[..n.clamp(0, 64) as usize].split(|c| *c == 0).filter(|n| n.starts_with(b"user.")).collect();
+        let mut names: Vec<&[u8]> =
+            b[..n.clamp(0, 64) as usize].split(|c| *c == 0).filter(|n| n.starts_with(b"user.")).collect();
         names.sort();
         t.show("names", names.iter().map(|n| String::from_utf8_lossy(n).into_owned()).collect::<Vec<_>>());
         call!(t, fremovexattr(fd, c"user.a"));

@@ -227,7 +227,11 @@ pub fn cases(c: &mut Cases) {
         }
     });
     c.add("epoll_wait/idle_sockets", |t| {
-        for (what, fd) in [("tcp", must!(t, socket(2, 1, 0))), ("udp", must!(t, socket(2, 2, 0))), ("unix", must!(t, socket(1, 1, 0)))] {
+        for (what, fd) in [
+            ("tcp", must!(t, socket(2, 1, 0))),
+            ("udp", must!(t, socket(2, 2, 0))),
+            ("unix", must!(t, socket(1, 1, 0))),
+        ] {
             let ep = must!(t, epoll_create1(0));
             add(t, ep, fd, 0x2000 | 5);
             t.show(what, ());

@@ -11,7 +11,12 @@ fn get(t: &T, fd: i64) {
 
 pub fn cases(c: &mut Cases) {
     c.family("eventfd");
-    for (what, initial, flags) in [("zero", 0u32, libc::EFD_NONBLOCK), ("seven", 7, libc::EFD_NONBLOCK), ("max", u32::MAX, libc::EFD_NONBLOCK), ("semaphore", 3, libc::EFD_NONBLOCK | libc::EFD_SEMAPHORE)] {
+    for (what, initial, flags) in [
+        ("zero", 0u32, libc::EFD_NONBLOCK),
+        ("seven", 7, libc::EFD_NONBLOCK),
+        ("max", u32::MAX, libc::EFD_NONBLOCK),
+        ("semaphore", 3, libc::EFD_NONBLOCK | libc::EFD_SEMAPHORE),
+    ] {
         c.add(format!("read/initial_{what}"), move |t| {
             let fd = call!(t, eventfd2(initial, flags));
             (0..4).for_each(|_| get(t, fd));

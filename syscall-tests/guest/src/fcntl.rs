@@ -1,8 +1,8 @@
 //! fcntl and flock: flags, duplication, record locks, open-file locks, leases, owners.
 
 use super::read_write::file;
-use crate::harness::process::*;
 use crate::harness::Cases;
+use crate::harness::process::*;
 
 /// `struct flock` of a type, start and length, from the file's beginning.
 fn lock(kind: i32, start: i64, len: i64) -> [i64; 4] {
@@ -17,7 +17,13 @@ pub fn cases(c: &mut Cases) {
     c.family("fcntl");
     c.add("fcntl/setfl_changes_only_some", |t| {
         let fd = file(t, c"f", b"x");
-        for flags in [libc::O_APPEND, libc::O_NONBLOCK, libc::O_APPEND | libc::O_NONBLOCK | libc::O_NOATIME, libc::O_WRONLY | libc::O_CREAT | libc::O_SYNC | libc::O_CLOEXEC, 0] {
+        for flags in [
+            libc::O_APPEND,
+            libc::O_NONBLOCK,
+            libc::O_APPEND | libc::O_NONBLOCK | libc::O_NOATIME,
+            libc::O_WRONLY | libc::O_CREAT | libc::O_SYNC | libc::O_CLOEXEC,
+            0,
+        ] {
             call!(t, fcntl(fd, libc::F_SETFL, flags));
             call!(t, fcntl(fd, libc::F_GETFL, 0));
         }
@@ -70,7 +76,13 @@ pub fn cases(c: &mut Cases) {
         let fd = file(t, c"f", b"0123456789");
         call!(t, fcntl(fd, libc::F_SETLK, &lock(libc::F_WRLCK, 2, 3)));
         in_child(t, || {
-            for (kind, start, len) in [(libc::F_WRLCK, 0, 2), (libc::F_WRLCK, 0, 3), (libc::F_RDLCK, 4, 1), (libc::F_RDLCK, 5, 1), (libc::F_WRLCK, 0, 0)] {
+            for (kind, start, len) in [
+                (libc::F_WRLCK, 0, 2),
+                (libc::F_WRLCK, 0, 3),
+                (libc::F_RDLCK, 4, 1),
+                (libc::F_RDLCK, 5, 1),
+                (libc::F_WRLCK, 0, 0),
+            ] {
                 let mut l = lock(kind, start, len);
                 t.ret("F_SETLK", sys!(fcntl(fd, libc::F_SETLK, &l)));
                 t.ret("F_GETLK", sys!(fcntl(fd, libc::F_GETLK, &mut l)));
@@ -150,7 +162,9 @@ pub fn cases(c: &mut Cases) {
     });
     c.add("fcntl/lock_ranges", |t| {
         let fd = file(t, c"f", b"0123456789");
-        for (start, len) in [(-1, 1), (0, -1), (5, -5), (5, -6), (i64::MAX, 1), (i64::MAX, 2), (i64::MAX - 1, 2), (1, i64::MAX)] {
+        for (start, len) in
+            [(-1, 1), (0, -1), (5, -5), (5, -6), (i64::MAX, 1), (i64::MAX, 2), (i64::MAX - 1, 2), (1, i64::MAX)]
+        {
             t.ret(&format!("F_SETLK {start} {len}"), sys!(fcntl(fd, libc::F_SETLK, &lock(libc::F_RDLCK, start, len))));
         }
     });

@@ -101,7 +101,9 @@ pub fn cases(c: &mut Cases) {
         call!(t, futex(w, 3, -1, 1, w + 64, 0));
         call!(t, futex(w, 3, 1, -1, w + 64, 0));
     });
-    for (what, op) in [("set", 0u32), ("add", 1), ("or", 2), ("andn", 3), ("xor", 4), ("shifted_or", 10), ("unknown", 5)] {
+    for (what, op) in
+        [("set", 0u32), ("add", 1), ("or", 2), ("andn", 3), ("xor", 4), ("shifted_or", 10), ("unknown", 5)]
+    {
         c.add(format!("futex/wake_op_{what}"), move |t| {
             let w = word(t);
             poke(w + 4, 12u32);
@@ -117,7 +119,9 @@ pub fn cases(c: &mut Cases) {
         t.show("owner is me", peek::<u32>(w) as i64 == sys!(gettid()));
         call!(t, futex(w, 6, 0, 0, 0, 0));
         call!(t, futex(w, 8, 0, 0, 0, 0));
-        let other = thread(move || (sys!(futex(w, 8, 0, 0, 0, 0)), sys!(futex(w, 7, 0, 0, 0, 0)), sys!(futex(w, 6, 0, &[0u64, 1], 0, 0))));
+        let other = thread(move || {
+            (sys!(futex(w, 8, 0, 0, 0, 0)), sys!(futex(w, 7, 0, 0, 0, 0)), sys!(futex(w, 6, 0, &[0u64, 1], 0, 0)))
+        });
         let (try_lock, unlock, lock) = other.join().unwrap_or((-1, -1, -1));
         t.ret("trylock by another", try_lock);
         t.ret("unlock by another", unlock);
@@ -194,7 +198,13 @@ pub fn cases(c: &mut Cases) {
         t.show("a lone process does not clear it", peek::<u32>(w));
         poke(w, 77u32);
         let stack = pages(t, 4);
-        let flags = libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES | libc::CLONE_SIGHAND | libc::CLONE_THREAD | libc::CLONE_SYSVSEM | libc::CLONE_CHILD_CLEARTID;
+        let flags = libc::CLONE_VM
+            | libc::CLONE_FS
+            | libc::CLONE_FILES
+            | libc::CLONE_SIGHAND
+            | libc::CLONE_THREAD
+            | libc::CLONE_SYSVSEM
+            | libc::CLONE_CHILD_CLEARTID;
         t.show("thread", super::process::raw_thread(flags, stack + 4 * 4096, w) > 0);
         while peek::<u32>(w) == 77 {
             sys!(futex(w, 0, 77, &[0u64, 10_000_000], 0, 0));

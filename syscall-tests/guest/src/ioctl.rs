@@ -222,7 +222,9 @@ pub fn cases(c: &mut Cases) {
         must!(t, open(path.as_c_str(), libc::O_RDWR, 0));
         done!(t, open(c"/dev/tty", libc::O_RDWR, 0));
     });
-    for (what, byte, signal) in [("interrupt", 3u8, libc::SIGINT), ("quit", 0x1c, libc::SIGQUIT), ("suspend", 0x1a, libc::SIGTSTP)] {
+    for (what, byte, signal) in
+        [("interrupt", 3u8, libc::SIGINT), ("quit", 0x1c, libc::SIGQUIT), ("suspend", 0x1a, libc::SIGTSTP)]
+    {
         c.add(format!("write/{what}_character_signals"), move |t| {
             let (m, s) = pty(t);
             must!(t, ioctl(s, libc::TIOCSCTTY, 0));

@@ -176,7 +176,9 @@ pub fn cases(c: &mut Cases) {
             call!(t, msgsnd(id, &(kind, text), 8, 0));
         }
         let mut m = (0u64, [0u8; 8]);
-        for (wanted, flags) in [(0i64, 0), (-2, 0), (3, 0), (9, libc::IPC_NOWAIT), (3, 0o20000 | libc::IPC_NOWAIT), (0, libc::IPC_NOWAIT)] {
+        for (wanted, flags) in
+            [(0i64, 0), (-2, 0), (3, 0), (9, libc::IPC_NOWAIT), (3, 0o20000 | libc::IPC_NOWAIT), (0, libc::IPC_NOWAIT)]
+        {
             t.ret(&format!("msgrcv {wanted}"), sys!(msgrcv(id, &mut m, 8, wanted, flags)));
             t.show("type", m.0);
             t.bytes("text", &m.1);
@@ -207,7 +209,8 @@ pub fn cases(c: &mut Cases) {
     });
     c.add("ipc/permissions_of_a_user", |t| {
         own(t);
-        let (shm, sem, msg) = (must!(t, shmget(0, 4096, 0o600)), must!(t, semget(0, 1, 0o600)), must!(t, msgget(0, 0o600)));
+        let (shm, sem, msg) =
+            (must!(t, shmget(0, 4096, 0o600)), must!(t, semget(0, 1, 0o600)), must!(t, msgget(0, 0o600)));
         in_child(t, || {
             sys!(setresuid(1000, 1000, 1000));
             t.ret("shmat", sys!(shmat(shm, 0, 0)));

@@ -13,7 +13,13 @@ fn map(t: &T, pages: usize) -> usize {
 
 /// Touches an address in a child and records whether it lived.
 fn touch(t: &T, what: &str, addr: usize, write: bool) {
-    let pid = fork(t, || if write { poke(addr, 1u8) } else { std::hint::black_box(peek::<u8>(addr)); });
+    let pid = fork(t, || {
+        if write {
+            poke(addr, 1u8)
+        } else {
+            std::hint::black_box(peek::<u8>(addr));
+        }
+    });
     t.line(format_args!("  {what}: {}", reap(pid)));
 }
 
@@ -28,7 +34,9 @@ pub fn cases(c: &mut Cases) {
         touch(t, "hole", a + PAGE, false);
         touch(t, "before the hole", a, true);
     });
-    for (prot, what) in [(0, "none"), (1, "read"), (2, "write"), (3, "read_write"), (4, "exec"), (5, "read_exec"), (7, "all")] {
+    for (prot, what) in
+        [(0, "none"), (1, "read"), (2, "write"), (3, "read_write"), (4, "exec"), (5, "read_exec"), (7, "all")]
+    {
         c.add(format!("mmap/protection_{what}"), move |t| {
             let a = must!(t, mmap(0, PAGE, prot, ANON, -1, 0)) as usize;
             touch(t, "read", a, false);
@@ -311,7 +319,10 @@ pub fn cases(c: &mut Cases) {
     });
     c.add("process_vm_readv/own_and_child", |t| {
         let a = map(t, 1);
-        let (r, w) = { let p = super::pipe::pipe(t, 0); (p[0], p[1]) };
+        let (r, w) = {
+            let p = super::pipe::pipe(t, 0);
+            (p[0], p[1])
+        };
         let pid = fork(t, || {
             poke(a, *b"child!");
             sys!(write(w, b"x", 1));
@@ -338,7 +349,13 @@ pub fn cases(c: &mut Cases) {
                 let t = T::again();
                 t.show("signal, code", (signal, info.si_code));
                 t.show("offset in the page", addr % PAGE);
-                t.show("trap, error", (context.uc_mcontext.gregs[libc::REG_TRAPNO as usize], context.uc_mcontext.gregs[libc::REG_ERR as usize]));
+                t.show(
+                    "trap, error",
+                    (
+                        context.uc_mcontext.gregs[libc::REG_TRAPNO as usize],
+                        context.uc_mcontext.gregs[libc::REG_ERR as usize],
+                    ),
+                );
                 t.show("cr2 is the address", context.uc_mcontext.gregs[libc::REG_CR2 as usize] as usize == addr);
                 crate::harness::exit(5);
             }

@@ -128,7 +128,10 @@ pub fn cases(c: &mut Cases) {
         file(t, c"f", b"x");
         call!(t, rename(c"f", c"m/f"));
         call!(t, link(c"f", c"m/f"));
-        t.show("openat2 without crossing", crate::harness::Ret(sys!(openat2(libc::AT_FDCWD, c"m/f", &[0u64, 0, 1], 24))));
+        t.show(
+            "openat2 without crossing",
+            crate::harness::Ret(sys!(openat2(libc::AT_FDCWD, c"m/f", &[0u64, 0, 1], 24))),
+        );
     });
     c.add("fsopen/new_calls_make_a_tmpfs", |t| {
         own(t);

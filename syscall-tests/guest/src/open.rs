@@ -1,8 +1,8 @@
 //! Opening: flags, permissions, links, descriptors by number, openat2's resolution.
 
 use super::read_write::{content, file};
-use crate::harness::{Cases, T};
 use crate::harness::process::*;
+use crate::harness::{Cases, T};
 use std::ffi::CStr;
 
 fn tree(t: &T) -> i64 {
@@ -50,8 +50,23 @@ pub fn cases(c: &mut Cases) {
         call!(t, open(c"f", libc::O_RDONLY | libc::O_TRUNC, 0));
         content(t, fd);
     });
-    for (what, flags) in [("read", 0), ("write", 1), ("read_write", 2), ("three", 3), ("append", 0o2001), ("sync", 0o4010001), ("dsync", 0o10001), ("noatime", 0o1000000),
-        ("nonblock", 0o4000), ("largefile", 0o100000), ("path", 0o10000000), ("path_directory", 0o10200000), ("cloexec", 0o2000000), ("async", 0o20000), ("unknown", 0x4000_0000)] {
+    for (what, flags) in [
+        ("read", 0),
+        ("write", 1),
+        ("read_write", 2),
+        ("three", 3),
+        ("append", 0o2001),
+        ("sync", 0o4010001),
+        ("dsync", 0o10001),
+        ("noatime", 0o1000000),
+        ("nonblock", 0o4000),
+        ("largefile", 0o100000),
+        ("path", 0o10000000),
+        ("path_directory", 0o10200000),
+        ("cloexec", 0o2000000),
+        ("async", 0o20000),
+        ("unknown", 0x4000_0000),
+    ] {
         c.add(format!("open/getfl_{what}"), move |t| {
             file(t, c"f", b"data");
             let fd = call!(t, open(c"f", flags, 0));
@@ -103,7 +118,13 @@ pub fn cases(c: &mut Cases) {
         call!(t, open(c"/dev/fd/0", libc::O_RDONLY, 0));
     });
     c.add("open/permissions_of_a_user", |t| {
-        for (name, mode, owner) in [(c"own_r", 0o400, 1000), (c"own_none", 0o077, 1000), (c"other_r", 0o004, 0), (c"other_none", 0o770, 0), (c"group_r", 0o040, 0)] {
+        for (name, mode, owner) in [
+            (c"own_r", 0o400, 1000),
+            (c"own_none", 0o077, 1000),
+            (c"other_r", 0o004, 0),
+            (c"other_none", 0o770, 0),
+            (c"group_r", 0o040, 0),
+        ] {
             let fd = file(t, name, b"x");
             must!(t, fchmod(fd, mode));
             must!(t, fchown(fd, owner, if mode == 0o040 { 1000 } else { 0 }));
@@ -190,9 +211,23 @@ pub fn cases(c: &mut Cases) {
         call!(t, linkat(libc::AT_FDCWD, path.as_c_str(), libc::AT_FDCWD, c"named", libc::AT_SYMLINK_FOLLOW));
         content(t, call!(t, open(c"named", 0, 0)));
     });
-    let resolve: [(&str, u64); 6] = [("none", 0), ("no_xdev", 1), ("no_magiclinks", 2), ("no_symlinks", 4), ("beneath", 8), ("in_root", 16)];
-    let paths: [&'static CStr; 13] =
-        [c"f", c"rel", c"up", c"abs", c"dirlink/../f", c"sub/../f", c"../outside", c"/outside", c"..", c"sub/../../outside", c"/dev/null", c".", c"missing"];
+    let resolve: [(&str, u64); 6] =
+        [("none", 0), ("no_xdev", 1), ("no_magiclinks", 2), ("no_symlinks", 4), ("beneath", 8), ("in_root", 16)];
+    let paths: [&'static CStr; 13] = [
+        c"f",
+        c"rel",
+        c"up",
+        c"abs",
+        c"dirlink/../f",
+        c"sub/../f",
+        c"../outside",
+        c"/outside",
+        c"..",
+        c"sub/../../outside",
+        c"/dev/null",
+        c".",
+        c"missing",
+    ];
     for (what, flag) in resolve {
         c.add(format!("openat2/resolve_{what}"), move |t| {
             let dir = tree(t);
@@ -214,8 +249,17 @@ pub fn cases(c: &mut Cases) {
     });
     c.add("openat2/path_with_other_flags", |t| {
         file(t, c"f", b"x");
-        for flags in [libc::O_PATH, libc::O_PATH | libc::O_RDWR, libc::O_PATH | libc::O_TRUNC, libc::O_PATH | libc::O_CLOEXEC, libc::O_PATH | libc::O_CREAT] {
-            t.ret(&format!("openat2 with {flags:o}"), sys!(openat2(libc::AT_FDCWD, c"f", &[flags as u64, 0, 0], 24)).min(0));
+        for flags in [
+            libc::O_PATH,
+            libc::O_PATH | libc::O_RDWR,
+            libc::O_PATH | libc::O_TRUNC,
+            libc::O_PATH | libc::O_CLOEXEC,
+            libc::O_PATH | libc::O_CREAT,
+        ] {
+            t.ret(
+                &format!("openat2 with {flags:o}"),
+                sys!(openat2(libc::AT_FDCWD, c"f", &[flags as u64, 0, 0], 24)).min(0),
+            );
         }
     });
     c.add("close_range/closes_and_spares", |t| {

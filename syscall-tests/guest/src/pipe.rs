@@ -1,8 +1,8 @@
 //! Pipes: capacity, atomicity, end of file, SIGPIPE, blocking.
 
-use crate::harness::{Cases, T};
 use crate::harness::memory::edge;
 use crate::harness::process::*;
+use crate::harness::{Cases, T};
 
 /// A pipe as `[read end, write end]`.
 pub fn pipe(t: &T, flags: i32) -> [i32; 2] {
@@ -19,7 +19,12 @@ pub fn cases(c: &mut Cases) {
         call!(t, pipe(&mut fds));
         t.show("fds", fds);
     });
-    for (what, flags) in [("none", 0), ("cloexec", libc::O_CLOEXEC), ("nonblock", libc::O_NONBLOCK), ("both", libc::O_CLOEXEC | libc::O_NONBLOCK)] {
+    for (what, flags) in [
+        ("none", 0),
+        ("cloexec", libc::O_CLOEXEC),
+        ("nonblock", libc::O_NONBLOCK),
+        ("both", libc::O_CLOEXEC | libc::O_NONBLOCK),
+    ] {
         c.add(format!("pipe2/flags_{what}"), move |t| {
             let [r, w] = pipe(t, flags);
             for fd in [r, w] {
@@ -175,7 +180,15 @@ pub fn cases(c: &mut Cases) {
         call!(t, write(w, &block, 20000));
         t.show("reader", reap(pid));
     });
-    for (what, size) in [("one", 1), ("page", 4096), ("odd", 5000), ("large", 1 << 20), ("huge", 1 << 21), ("negative", -1i64), ("zero", 0)] {
+    for (what, size) in [
+        ("one", 1),
+        ("page", 4096),
+        ("odd", 5000),
+        ("large", 1 << 20),
+        ("huge", 1 << 21),
+        ("negative", -1i64),
+        ("zero", 0),
+    ] {
         c.add(format!("fcntl/pipe_size_{what}"), move |t| {
             let [r, w] = pipe(t, 0);
             // As a user without privileges, whom pipe-max-size limits.
@@ -203,7 +216,8 @@ pub fn cases(c: &mut Cases) {
     });
     c.add("fstat/of_a_pipe", |t| {
         let [r, w] = pipe(t, 0);
-        let (mut a, mut b) = (crate::harness::memory::zeroed::<libc::stat>(), crate::harness::memory::zeroed::<libc::stat>());
+        let (mut a, mut b) =
+            (crate::harness::memory::zeroed::<libc::stat>(), crate::harness::memory::zeroed::<libc::stat>());
         call!(t, fstat(r, &mut a));
         call!(t, fstat(w, &mut b));
         t.show("mode", format_args!("{:o} {:o}", a.st_mode, b.st_mode));

@@ -10,7 +10,8 @@ pub fn lines(t: &T, path: &str, keys: &[&str]) {
         Ok(text) => {
             for line in text.lines().filter(|l| keys.iter().any(|k| l.starts_with(k))) {
                 // Inode and device numbers differ between runs.
-                let words: Vec<&str> = line.split_whitespace().filter(|w| !w.starts_with("ino:") && !w.starts_with("sdev:")).collect();
+                let words: Vec<&str> =
+                    line.split_whitespace().filter(|w| !w.starts_with("ino:") && !w.starts_with("sdev:")).collect();
                 t.show("line", words.join(" "));
             }
         }
@@ -21,9 +22,16 @@ pub fn lines(t: &T, path: &str, keys: &[&str]) {
 pub fn cases(c: &mut Cases) {
     c.family("proc");
     for (name, keys) in [
-        ("status", &["Name", "Umask", "State", "TracerPid", "Uid", "Gid", "Groups", "Threads", "NoNewPrivs", "Seccomp:"][..]),
+        (
+            "status",
+            &["Name", "Umask", "State", "TracerPid", "Uid", "Gid", "Groups", "Threads", "NoNewPrivs", "Seccomp:"][..],
+        ),
         ("limits", &["Max open files", "Max stack size", "Max core file size"]),
-        ("oom_score_adj", &[""]), ("personality", &[""]), ("timerslack_ns", &[""]), ("loginuid", &["x"]), ("coredump_filter", &[""]),
+        ("oom_score_adj", &[""]),
+        ("personality", &[""]),
+        ("timerslack_ns", &[""]),
+        ("loginuid", &["x"]),
+        ("coredump_filter", &[""]),
     ] {
         c.add(format!("read/self_{name}"), move |t| {
             // The same in every process of a test, whatever started it.
@@ -34,8 +42,45 @@ pub fn cases(c: &mut Cases) {
         });
     }
     for name in [
-        "cmdline", "environ", "stat", "statm", "maps", "smaps", "mounts", "mountinfo", "io", "cgroup", "auxv", "comm", "fd/0", "fdinfo/0", "task", "ns/pid", "ns/mnt", "root", "cwd", "exe", "oom_score",
-        "wchan", "schedstat", "sched", "uid_map", "gid_map", "setgroups", "net/dev", "net/tcp", "net/unix", "attr/current", "map_files", "pagemap", "clear_refs", "mem", "numa_maps", "stack", "syscall", "autogroup",
+        "cmdline",
+        "environ",
+        "stat",
+        "statm",
+        "maps",
+        "smaps",
+        "mounts",
+        "mountinfo",
+        "io",
+        "cgroup",
+        "auxv",
+        "comm",
+        "fd/0",
+        "fdinfo/0",
+        "task",
+        "ns/pid",
+        "ns/mnt",
+        "root",
+        "cwd",
+        "exe",
+        "oom_score",
+        "wchan",
+        "schedstat",
+        "sched",
+        "uid_map",
+        "gid_map",
+        "setgroups",
+        "net/dev",
+        "net/tcp",
+        "net/unix",
+        "attr/current",
+        "map_files",
+        "pagemap",
+        "clear_refs",
+        "mem",
+        "numa_maps",
+        "stack",
+        "syscall",
+        "autogroup",
     ] {
         c.add(format!("stat/self_{name}"), move |t| {
             let mut st: libc::stat = crate::harness::memory::zeroed();
@@ -45,9 +90,47 @@ pub fn cases(c: &mut Cases) {
         });
     }
     for path in [
-        "cpuinfo", "meminfo", "stat", "uptime", "loadavg", "version", "filesystems", "mounts", "self", "thread-self", "sys/kernel/ostype", "sys/kernel/osrelease", "sys/kernel/hostname", "sys/kernel/pid_max",
-        "sys/kernel/random/uuid", "sys/kernel/random/boot_id", "sys/kernel/cap_last_cap", "sys/kernel/ngroups_max", "sys/kernel/threads-max", "sys/kernel/shmmax", "sys/kernel/sem", "sys/kernel/msgmax", "sys/fs/file-max", "sys/fs/nr_open", "sys/fs/pipe-max-size",
-        "sys/fs/inotify/max_user_watches", "sys/fs/mqueue/msg_max", "sys/vm/overcommit_memory", "sys/vm/max_map_count", "sys/vm/mmap_min_addr", "sys/net/core/somaxconn", "sys/net/ipv4/ip_local_port_range", "net/dev", "sysvipc/shm", "devices", "partitions", "diskstats", "vmstat", "swaps", "cgroups", "interrupts",
+        "cpuinfo",
+        "meminfo",
+        "stat",
+        "uptime",
+        "loadavg",
+        "version",
+        "filesystems",
+        "mounts",
+        "self",
+        "thread-self",
+        "sys/kernel/ostype",
+        "sys/kernel/osrelease",
+        "sys/kernel/hostname",
+        "sys/kernel/pid_max",
+        "sys/kernel/random/uuid",
+        "sys/kernel/random/boot_id",
+        "sys/kernel/cap_last_cap",
+        "sys/kernel/ngroups_max",
+        "sys/kernel/threads-max",
+        "sys/kernel/shmmax",
+        "sys/kernel/sem",
+        "sys/kernel/msgmax",
+        "sys/fs/file-max",
+        "sys/fs/nr_open",
+        "sys/fs/pipe-max-size",
+        "sys/fs/inotify/max_user_watches",
+        "sys/fs/mqueue/msg_max",
+        "sys/vm/overcommit_memory",
+        "sys/vm/max_map_count",
+        "sys/vm/mmap_min_addr",
+        "sys/net/core/somaxconn",
+        "sys/net/ipv4/ip_local_port_range",
+        "net/dev",
+        "sysvipc/shm",
+        "devices",
+        "partitions",
+        "diskstats",
+        "vmstat",
+        "swaps",
+        "cgroups",
+        "interrupts",
     ] {
         c.add(format!("read/{path}"), move |t| {
             let text = read_to_string(format!("/proc/{path}"));
@@ -55,8 +138,30 @@ pub fn cases(c: &mut Cases) {
             t.show("readable, link", (text.as_ref().is_ok_and(|s| !s.is_empty()), link.is_ok()));
         });
     }
-    for path in ["/sys/devices/system/cpu/online", "/sys/devices/system/cpu/possible", "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/class/net", "/sys/dev/block", "/sys/dev/char", "/sys/fs/cgroup", "/sys/block", "/sys/bus",
-        "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd"] {
+    for path in [
+        "/sys/devices/system/cpu/online",
+        "/sys/devices/system/cpu/possible",
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+        "/sys/class/net",
+        "/sys/dev/block",
+        "/sys/dev/char",
+        "/sys/fs/cgroup",
+        "/sys/block",
+        "/sys/bus",
+        "/dev/null",
+        "/dev/zero",
+        "/dev/full",
+        "/dev/random",
+        "/dev/urandom",
+        "/dev/tty",
+        "/dev/ptmx",
+        "/dev/pts",
+        "/dev/shm",
+        "/dev/stdin",
+        "/dev/stdout",
+        "/dev/stderr",
+        "/dev/fd",
+    ] {
         c.add(format!("stat{path}"), move |t| {
             let mut st: libc::stat = crate::harness::memory::zeroed();
             let path = std::ffi::CString::new(path).unwrap_or_default();
@@ -89,7 +194,12 @@ pub fn cases(c: &mut Cases) {
     c.add("getdents64/fd_lists_what_is_open", |t| {
         must!(t, open(c"/dev/null", 0, 0));
         must!(t, dup2(3, 17));
-        let mut names: Vec<u32> = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten().filter_map(|e| e.file_name().to_string_lossy().parse().ok()).collect();
+        let mut names: Vec<u32> = std::fs::read_dir("/proc/self/fd")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|e| e.file_name().to_string_lossy().parse().ok())
+            .collect();
         names.sort();
         // The listing itself holds descriptor 4.
         t.show("fds", names);
@@ -107,7 +217,15 @@ pub fn cases(c: &mut Cases) {
         t.show("count", fields.len());
         t.show("name, state", (fields.get(1), fields.get(2)));
         let number = |i: usize| fields.get(i).and_then(|f| f.parse::<i64>().ok()).unwrap_or(-1);
-        t.show("ids agree", (number(0) == sys!(getpid()), number(3) == sys!(getppid()), number(4) == sys!(getpgrp()), number(5) == sys!(getsid(0))));
+        t.show(
+            "ids agree",
+            (
+                number(0) == sys!(getpid()),
+                number(3) == sys!(getppid()),
+                number(4) == sys!(getpgrp()),
+                number(5) == sys!(getsid(0)),
+            ),
+        );
         t.show("threads", number(19));
     });
     c.add("read/cmdline_and_environ", |t| {
@@ -117,7 +235,11 @@ pub fn cases(c: &mut Cases) {
         t.show("program", String::from_utf8_lossy(&first).ends_with("syscall-guest"));
     });
     c.add("read/zombie_and_stopped_state", |t| {
-        let state = |pid: i64| read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|s| s.split_whitespace().nth(2).map(str::to_owned));
+        let state = |pid: i64| {
+            read_to_string(format!("/proc/{pid}/stat"))
+                .ok()
+                .and_then(|s| s.split_whitespace().nth(2).map(str::to_owned))
+        };
         let pid = fork(t, || ());
         sleep_ms(20);
         t.show("zombie", state(pid));

@@ -154,7 +154,8 @@ pub fn cases(c: &mut Cases) {
     c.add("clone3/plain_and_pidfd", |t| {
         let mut pidfd = -1i32;
         let mut args = [0u64; 11];
-        (args[0], args[1], args[4]) = (libc::CLONE_PIDFD as u64, std::ptr::from_mut(&mut pidfd) as u64, libc::SIGCHLD as u64);
+        (args[0], args[1], args[4]) =
+            (libc::CLONE_PIDFD as u64, std::ptr::from_mut(&mut pidfd) as u64, libc::SIGCHLD as u64);
         let pid = clone3(&args);
         if pid == 0 {
             exit(8);
@@ -190,7 +191,16 @@ pub fn cases(c: &mut Cases) {
         t.done("clone3", pid);
         t.show("child", reap(pid));
     });
-    for (what, flags) in [("thread_alone", 0x10000u64), ("sighand_alone", 0x800), ("thread_sighand_no_vm", 0x10800), ("pidfd_and_thread", 0x11900), ("newpid_and_thread", 0x2001_0900), ("fs_and_newns", 0x20200), ("clear_and_share_sighand", 0x1_0000_0900), ("detached", 0x40_0000)] {
+    for (what, flags) in [
+        ("thread_alone", 0x10000u64),
+        ("sighand_alone", 0x800),
+        ("thread_sighand_no_vm", 0x10800),
+        ("pidfd_and_thread", 0x11900),
+        ("newpid_and_thread", 0x2001_0900),
+        ("fs_and_newns", 0x20200),
+        ("clear_and_share_sighand", 0x1_0000_0900),
+        ("detached", 0x40_0000),
+    ] {
         c.add(format!("clone3/refused_{what}"), move |t| {
             let mut args = [0u64; 11];
             (args[0], args[4]) = (flags, 0);
@@ -250,7 +260,10 @@ pub fn cases(c: &mut Cases) {
         });
         let mut usage: libc::rusage = zeroed();
         done!(t, wait4(pid, 0, 0, &mut usage));
-        t.show("time was used", usage.ru_utime.tv_sec * 1_000_000 + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec > 0);
+        t.show(
+            "time was used",
+            usage.ru_utime.tv_sec * 1_000_000 + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec > 0,
+        );
         t.show("memory was used", usage.ru_maxrss > 0);
     });
     c.add("waitid/kinds", |t| {
@@ -277,7 +290,17 @@ pub fn cases(c: &mut Cases) {
         waitid_line(t, "aborted", libc::P_PID as i32, pid, libc::WEXITED, pid);
     });
     c.add("waitid/bad_arguments", |t| {
-        for (kind, id, options) in [(0, 0, 0), (4, 0, 4), (1, 0, 4), (1, -1, 4), (2, -1, 4), (3, -1, 4), (3, 0, 4), (0, 0, 0x100), (0, 0, 4 | 0x8000_0000u32 as i32)] {
+        for (kind, id, options) in [
+            (0, 0, 0),
+            (4, 0, 4),
+            (1, 0, 4),
+            (1, -1, 4),
+            (2, -1, 4),
+            (3, -1, 4),
+            (3, 0, 4),
+            (0, 0, 0x100),
+            (0, 0, 4 | 0x8000_0000u32 as i32),
+        ] {
             t.ret(&format!("waitid {kind} {id} {options:#x}"), sys!(waitid(kind, id, 0, options, 0)));
         }
     });
@@ -365,7 +388,14 @@ pub fn cases(c: &mut Cases) {
             t.ret("execve", sys!(execve(c"script", &argv, &[0usize])));
         });
     });
-    for (what, text) in [("empty", &b""[..]), ("no_interpreter", b"#!\n"), ("missing_interpreter", b"#!/nonexistent\n"), ("garbage", b"garbage\n"), ("truncated_elf", b"\x7fELF\x02\x01\x01\0"), ("script_of_itself", b"#!./bad\n")] {
+    for (what, text) in [
+        ("empty", &b""[..]),
+        ("no_interpreter", b"#!\n"),
+        ("missing_interpreter", b"#!/nonexistent\n"),
+        ("garbage", b"garbage\n"),
+        ("truncated_elf", b"\x7fELF\x02\x01\x01\0"),
+        ("script_of_itself", b"#!./bad\n"),
+    ] {
         c.add(format!("execve/bad_program_{what}"), move |t| {
             let fd = must!(t, open(c"bad", libc::O_CREAT | libc::O_WRONLY, 0o755));
             if !text.is_empty() {

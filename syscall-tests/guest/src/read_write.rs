@@ -1,8 +1,8 @@
 //! Reading and writing files: positions, appending, vectors, holes, limits, sharing of the position.
 
-use crate::harness::{Cases, T};
 use crate::harness::memory::{bytes_at, edge, pages, poke};
 use crate::harness::process::*;
+use crate::harness::{Cases, T};
 
 /// A file `name` with `content`, open for reading and writing at its start.
 pub fn file(t: &T, name: &std::ffi::CStr, content: &[u8]) -> i64 {
@@ -127,7 +127,9 @@ pub fn cases(c: &mut Cases) {
         t.bytes("read", &bytes_at(b, 4));
         call!(t, preadv(fd, &[b, 4], 1, 0, 1));
     });
-    for (what, flags) in [("hipri", 1), ("dsync", 2), ("sync", 4), ("nowait", 8), ("append", 16), ("noappend", 32), ("unknown", 1 << 20)] {
+    for (what, flags) in
+        [("hipri", 1), ("dsync", 2), ("sync", 4), ("nowait", 8), ("append", 16), ("noappend", 32), ("unknown", 1 << 20)]
+    {
         c.add(format!("pwritev2/{what}"), move |t| {
             let fd = file(t, c"f", b"0123456789");
             let r = sys!(pwritev2(fd, &[c"xy".as_ptr() as usize, 2], 1, 0, 0, flags));
@@ -205,8 +207,16 @@ pub fn cases(c: &mut Cases) {
         call!(t, lseek(fd, -1, libc::SEEK_SET));
     });
     for (what, mode, offset, len) in [
-        ("plain", 0, 0i64, 100i64), ("beyond", 0, 50, 100), ("keep_size", 1, 0, 100), ("punch", 3, 2, 4), ("zero", 16, 2, 4), ("zero_keep", 17, 8, 10),
-        ("collapse_odd", 8, 1, 2), ("insert_odd", 32, 1, 2), ("collapse_and_keep", 9, 0, 4096), ("unshare", 64, 0, 4),
+        ("plain", 0, 0i64, 100i64),
+        ("beyond", 0, 50, 100),
+        ("keep_size", 1, 0, 100),
+        ("punch", 3, 2, 4),
+        ("zero", 16, 2, 4),
+        ("zero_keep", 17, 8, 10),
+        ("collapse_odd", 8, 1, 2),
+        ("insert_odd", 32, 1, 2),
+        ("collapse_and_keep", 9, 0, 4096),
+        ("unshare", 64, 0, 4),
     ] {
         c.add(format!("fallocate/{what}"), move |t| {
             let fd = file(t, c"f", b"0123456789");

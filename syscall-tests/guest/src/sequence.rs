@@ -77,7 +77,9 @@ impl Machine<'_> {
         let values: Vec<usize> = args.iter().map(|word| self.value(word)).collect();
         let r = raw(call.number, &values);
         match call.returns {
-            Returns::Addr if r >= 0 && self.area != 0 && (self.area..self.area + AREA * PAGE).contains(&(r as usize)) => {
+            Returns::Addr
+                if r >= 0 && self.area != 0 && (self.area..self.area + AREA * PAGE).contains(&(r as usize)) =>
+            {
                 self.t.ret(label, (r as usize - self.area) as i64 / PAGE as i64);
             }
             Returns::Addr | Returns::Pid => self.t.done(label, r),
@@ -92,9 +94,11 @@ impl Machine<'_> {
 
     fn look(&mut self, label: &str, name: &str, args: &[&str]) -> i64 {
         let t = self.t;
-        let values: Vec<i64> = args.iter().map(|word| if word.starts_with('\'') { 0 } else { self.value(word) as i64 }).collect();
+        let values: Vec<i64> =
+            args.iter().map(|word| if word.starts_with('\'') { 0 } else { self.value(word) as i64 }).collect();
         let at = |i: usize| values.get(i).copied().unwrap_or(0);
-        let index = |i: usize| args.get(i).and_then(|s| s.trim_start_matches('$').parse::<usize>().ok()).unwrap_or(0).min(15);
+        let index =
+            |i: usize| args.get(i).and_then(|s| s.trim_start_matches('$').parse::<usize>().ok()).unwrap_or(0).min(15);
         match name {
             "!stat" => {
                 let path = self.value(args.first().copied().unwrap_or("'."));
@@ -105,26 +109,41 @@ impl Machine<'_> {
             }
             "!list" => {
                 let dir = args.first().map_or(".", |word| &word[1..]);
-                let mut names: Vec<String> = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+                let mut names: Vec<String> = std::fs::read_dir(dir)
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+                    .map(|e| e.file_name().to_string_lossy().into_owned())
+                    .collect();
                 names.sort();
                 t.line(format_args!("{label}: {names:?}"));
             }
             "!pipe" | "!pair" => {
                 let mut fds = [-1i32; 2];
-                let r = if name == "!pipe" { sys!(pipe2(&mut fds, at(2))) } else { sys!(socketpair(1, at(2) | libc::SOCK_NONBLOCK as i64, 0, &mut fds)) };
+                let r = if name == "!pipe" {
+                    sys!(pipe2(&mut fds, at(2)))
+                } else {
+                    sys!(socketpair(1, at(2) | libc::SOCK_NONBLOCK as i64, 0, &mut fds))
+                };
                 t.ret(label, r);
                 (self.slots[index(0)], self.slots[index(1)]) = (fds[0] as i64, fds[1] as i64);
             }
             "!poll" => {
                 let mut list: Vec<[i32; 2]> = (0..8).map(|i| [self.slots[i] as i32, 0x2000 | 0xf]).collect();
                 t.ret(label, sys!(poll(list.as_mut_ptr(), list.len(), 0)));
-                t.show("revents", list.iter().map(|p| format!("{:x}", p[1] as u32 >> 16)).collect::<Vec<_>>().join(" "));
+                t.show(
+                    "revents",
+                    list.iter().map(|p| format!("{:x}", p[1] as u32 >> 16)).collect::<Vec<_>>().join(" "),
+                );
             }
             "!epoll" => {
                 let mut events = [[0u32; 3]; 8];
                 let n = sys!(epoll_wait(at(0), &mut events, 8, 0));
                 t.ret(label, n);
-                t.show("events", events[..n.clamp(0, 8) as usize].iter().map(|e| (format!("{:x}", e[0]), e[1])).collect::<Vec<_>>());
+                t.show(
+                    "events",
+                    events[..n.clamp(0, 8) as usize].iter().map(|e| (format!("{:x}", e[0]), e[1])).collect::<Vec<_>>(),
+                );
             }
             "!touch" => {
                 let (addr, write) = (at(0) as usize, at(1) == 1);
@@ -198,11 +217,16 @@ impl Machine<'_> {
                 let path = args.get(1).map_or("s", |word| &word[1..]).as_bytes();
                 name[2..2 + path.len()].copy_from_slice(path);
                 let len = 3 + path.len();
-                t.ret(label, match at(2) { 0 => sys!(bind(at(0), &name, len)), _ => sys!(connect(at(0), &name, len)) });
+                t.ret(
+                    label,
+                    match at(2) {
+                        0 => sys!(bind(at(0), &name, len)),
+                        _ => sys!(connect(at(0), &name, len)),
+                    },
+                );
             }
             _ => t.fail(format_args!("the sequence has the unknown step {name}")),
         }
         0
     }
 }
-

@@ -136,10 +136,26 @@ pub fn cases(c: &mut Cases) {
         }
         unblock(&signals);
     });
-    for (what, which) in [("kill", 0), ("tkill", 1), ("tgkill", 2), ("sigqueue", 3), ("tgsigqueue", 4), ("timer", 5), ("child", 6), ("pidfd", 7), ("alarm", 8)] {
+    for (what, which) in [
+        ("kill", 0),
+        ("tkill", 1),
+        ("tgkill", 2),
+        ("sigqueue", 3),
+        ("tgsigqueue", 4),
+        ("timer", 5),
+        ("child", 6),
+        ("pidfd", 7),
+        ("alarm", 8),
+    ] {
         c.add(format!("siginfo/from_{what}"), move |t| {
             t.keep();
-            let signal = if which == 6 { libc::SIGCHLD } else if which == 8 { libc::SIGALRM } else { libc::SIGUSR1 };
+            let signal = if which == 6 {
+                libc::SIGCHLD
+            } else if which == 8 {
+                libc::SIGALRM
+            } else {
+                libc::SIGUSR1
+            };
             handle_info(signal, 0, report);
             let (pid, tid) = (me(), sys!(gettid()));
             let mut si = [0i32; 32];
@@ -261,7 +277,12 @@ pub fn cases(c: &mut Cases) {
         handle(libc::SIGUSR1, 0);
         must!(t, rt_sigaction(libc::SIGUSR2, &[1u64, 0, 0, 0], 0, 8));
         block(&[libc::SIGTERM]);
-        for (what, signal) in [("disposition", libc::SIGUSR1), ("disposition", libc::SIGUSR2), ("blocked", libc::SIGTERM), ("blocked", libc::SIGHUP)] {
+        for (what, signal) in [
+            ("disposition", libc::SIGUSR1),
+            ("disposition", libc::SIGUSR2),
+            ("blocked", libc::SIGTERM),
+            ("blocked", libc::SIGHUP),
+        ] {
             in_child(t, || {
                 exec_child(what, &[&signal.to_string()]);
             });
@@ -383,7 +404,9 @@ pub fn cases(c: &mut Cases) {
             handle_info(s, 0, code);
         }
         // SAFETY: each child dies or reports in the handler.
-        in_child(t, || unsafe { std::arch::asm!("xor edx, edx", "xor eax, eax", "div edx", out("eax") _, out("edx") _) });
+        in_child(t, || unsafe {
+            std::arch::asm!("xor edx, edx", "xor eax, eax", "div edx", out("eax") _, out("edx") _)
+        });
         // SAFETY: as above.
         in_child(t, || unsafe { std::arch::asm!("ud2") });
         // SAFETY: as above.

@@ -435,12 +435,29 @@ pub fn cases(c: &mut Cases) {
         call!(t, recvmmsg(b, list.as_slice(), 2, libc::MSG_DONTWAIT, 0));
     });
     for (what, option, value) in [
-        ("reuseaddr", libc::SO_REUSEADDR, 5), ("keepalive", libc::SO_KEEPALIVE, 1), ("broadcast", libc::SO_BROADCAST, 1), ("oobinline", libc::SO_OOBINLINE, 1), ("sndbuf", libc::SO_SNDBUF, 20_000),
-        ("rcvbuf", libc::SO_RCVBUF, 20_000), ("rcvbuf_tiny", libc::SO_RCVBUF, 1), ("priority", libc::SO_PRIORITY, 3), ("rcvlowat", libc::SO_RCVLOWAT, 9), ("timestamp", libc::SO_TIMESTAMP, 1),
-        ("reuseport", libc::SO_REUSEPORT, 1), ("mark", libc::SO_MARK, 4), ("passcred", libc::SO_PASSCRED, 1), ("type", libc::SO_TYPE, 1), ("acceptconn", libc::SO_ACCEPTCONN, 1), ("incoming_cpu", libc::SO_INCOMING_CPU, 0),
+        ("reuseaddr", libc::SO_REUSEADDR, 5),
+        ("keepalive", libc::SO_KEEPALIVE, 1),
+        ("broadcast", libc::SO_BROADCAST, 1),
+        ("oobinline", libc::SO_OOBINLINE, 1),
+        ("sndbuf", libc::SO_SNDBUF, 20_000),
+        ("rcvbuf", libc::SO_RCVBUF, 20_000),
+        ("rcvbuf_tiny", libc::SO_RCVBUF, 1),
+        ("priority", libc::SO_PRIORITY, 3),
+        ("rcvlowat", libc::SO_RCVLOWAT, 9),
+        ("timestamp", libc::SO_TIMESTAMP, 1),
+        ("reuseport", libc::SO_REUSEPORT, 1),
+        ("mark", libc::SO_MARK, 4),
+        ("passcred", libc::SO_PASSCRED, 1),
+        ("type", libc::SO_TYPE, 1),
+        ("acceptconn", libc::SO_ACCEPTCONN, 1),
+        ("incoming_cpu", libc::SO_INCOMING_CPU, 0),
     ] {
         c.add(format!("setsockopt/{what}"), move |t| {
-            for (name, fd) in [("unix", must!(t, socket(1, 1, 0))), ("tcp", must!(t, socket(2, 1, 0))), ("udp", must!(t, socket(2, 2, 0)))] {
+            for (name, fd) in [
+                ("unix", must!(t, socket(1, 1, 0))),
+                ("tcp", must!(t, socket(2, 1, 0))),
+                ("udp", must!(t, socket(2, 2, 0))),
+            ] {
                 let (mut v, mut len) = (-7i32, 4u32);
                 t.ret(name, sys!(setsockopt(fd, 1, option, &value, 4)));
                 t.ret("getsockopt", sys!(getsockopt(fd, 1, option, &mut v, &mut len)));
@@ -448,7 +465,19 @@ pub fn cases(c: &mut Cases) {
             }
         });
     }
-    for (what, option) in [("nodelay", 1), ("maxseg", 2), ("cork", 3), ("keepidle", 4), ("keepintvl", 5), ("keepcnt", 6), ("syncnt", 7), ("linger2", 8), ("defer_accept", 9), ("quickack", 12), ("user_timeout", 18)] {
+    for (what, option) in [
+        ("nodelay", 1),
+        ("maxseg", 2),
+        ("cork", 3),
+        ("keepidle", 4),
+        ("keepintvl", 5),
+        ("keepcnt", 6),
+        ("syncnt", 7),
+        ("linger2", 8),
+        ("defer_accept", 9),
+        ("quickack", 12),
+        ("user_timeout", 18),
+    ] {
         c.add(format!("setsockopt/tcp_{what}"), move |t| {
             let fd = must!(t, socket(2, 1, 0));
             let (mut v, mut len) = (-7i32, 4u32);
@@ -462,7 +491,9 @@ pub fn cases(c: &mut Cases) {
     }
     c.add("socket/families_as_user", |t| {
         must!(t, setresuid(1000, 1000, 1000));
-        for (family, kind, protocol) in [(1, 1, 0), (2, 1, 0), (2, 3, 1), (10, 2, 0), (16, 3, 0), (17, 3, 0), (99, 1, 0), (2, 5, 0)] {
+        for (family, kind, protocol) in
+            [(1, 1, 0), (2, 1, 0), (2, 3, 1), (10, 2, 0), (16, 3, 0), (17, 3, 0), (99, 1, 0), (2, 5, 0)]
+        {
             t.ret(&format!("socket {family} {kind} {protocol}"), sys!(socket(family, kind, protocol)).min(0));
         }
     });

@@ -133,7 +133,11 @@ pub fn cases(c: &mut Cases) {
         call!(t, copy_file_range(null, 0, a, 0, 5, 0));
         call!(t, copy_file_range(a, 0, a, 0, 0, 0));
         let m = must!(t, memfd_create(c"m", 0));
-        t.show("across file systems", sys!(copy_file_range(a, 0, m, 0, 5, 0)) == 5 || sys!(copy_file_range(a, 0, m, 0, 5, 0)) == -(libc::EXDEV as i64));
+        t.show(
+            "across file systems",
+            sys!(copy_file_range(a, 0, m, 0, 5, 0)) == 5
+                || sys!(copy_file_range(a, 0, m, 0, 5, 0)) == -(libc::EXDEV as i64),
+        );
     });
     c.add("copy_file_range/proc_file", |t| {
         let from = must!(t, open(c"/proc/self/status", 0, 0));

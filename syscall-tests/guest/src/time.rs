@@ -196,7 +196,10 @@ pub fn cases(c: &mut Cases) {
     c.add("sysinfo/plausible", |t| {
         let mut s: libc::sysinfo = zeroed();
         call!(t, sysinfo(&mut s));
-        t.show("memory, unit, processes", (s.totalram > 0 && s.freeram <= s.totalram, s.mem_unit, s.procs > 0, s.uptime > 0));
+        t.show(
+            "memory, unit, processes",
+            (s.totalram > 0 && s.freeram <= s.totalram, s.mem_unit, s.procs > 0, s.uptime > 0),
+        );
     });
     c.add("getrandom/fills_and_differs", |t| {
         let (mut a, mut b) = ([0u8; 300], [0u8; 300]);

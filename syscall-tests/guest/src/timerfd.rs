@@ -64,7 +64,13 @@ pub fn cases(c: &mut Cases) {
     });
     c.add("timerfd_settime/bad_values", |t| {
         let fd = must!(t, timerfd_create(1, 0));
-        for value in [[0u64, 0, 0, 1_000_000_000], [0, 1_000_000_000, 1, 0], [0, 0, u64::MAX, 0], [u64::MAX, 0, 1, 0], [0, u64::MAX, 1, 0]] {
+        for value in [
+            [0u64, 0, 0, 1_000_000_000],
+            [0, 1_000_000_000, 1, 0],
+            [0, 0, u64::MAX, 0],
+            [u64::MAX, 0, 1, 0],
+            [0, u64::MAX, 1, 0],
+        ] {
             call!(t, timerfd_settime(fd, 0, &value, 0));
         }
         call!(t, timerfd_settime(fd, 4, &[0u64; 4], 0));

@@ -41,12 +41,21 @@ pub fn run(options: &SequenceOptions) -> Result<bool> {
         while seed < end {
             let upper = end.min(seed + ROUND);
             let items = (seed..upper)
-                .map(|s| Item { name: format!("{}-{s}", family.name), program: Some(sequence(family, s, options.length).join(";")) })
+                .map(|s| Item {
+                    name: format!("{}-{s}", family.name),
+                    program: Some(sequence(family, s, options.length).join(";")),
+                })
                 .collect();
             round(&prepared, &targets, items, options, &mut tally)?;
             seed = upper;
         }
-        println!("{}: {} sequences from seed {}, {} differ", family.name, options.sequences, options.seed, tally.different - before);
+        println!(
+            "{}: {} sequences from seed {}, {} differ",
+            family.name,
+            options.sequences,
+            options.seed,
+            tally.different - before
+        );
     }
     println!("{} passed, {} failed, {} skipped", tally.agreed, tally.different, tally.unstable);
     Ok(tally.different == 0)
@@ -75,9 +84,16 @@ fn families(wanted: &[String]) -> Result<Vec<&'static Family>> {
         .collect()
 }
 
-fn round(prepared: &Prepared, targets: &[Target], items: Vec<Item>, options: &SequenceOptions, tally: &mut Tally) -> Result<()> {
+fn round(
+    prepared: &Prepared,
+    targets: &[Target],
+    items: Vec<Item>,
+    options: &SequenceOptions,
+    tally: &mut Tally,
+) -> Result<()> {
     let runner = prepared.runner();
-    let progress = Progress::new(items.len() * (1 + targets.len()), items.first().map_or("", |item| item.name.as_str()));
+    let progress =
+        Progress::new(items.len() * (1 + targets.len()), items.first().map_or("", |item| item.name.as_str()));
     let native = runner.run(&Target::native(), &items, &|name| progress.step(name))?;
     let (mut different, mut failed) = (Vec::new(), std::collections::HashSet::new());
     for target in targets {

@@ -11,8 +11,11 @@ use crate::verdict::Verdict;
 pub fn shrink(runner: &Runner<'_>, target: &Target, program: &str) -> Result<Option<(String, Verdict)>> {
     let steps: Vec<&str> = program.split(';').collect();
     minimise(&steps, &mut |candidates| {
-        let items: Vec<Item> =
-            candidates.iter().enumerate().map(|(i, c)| Item { name: format!("candidate-{i}"), program: Some(c.join(";")) }).collect();
+        let items: Vec<Item> = candidates
+            .iter()
+            .enumerate()
+            .map(|(i, c)| Item { name: format!("candidate-{i}"), program: Some(c.join(";")) })
+            .collect();
         let native = runner.run(&Target::native(), &items, &|_| {})?;
         let seen = runner.run(target, &items, &|_| {})?;
         Ok(items.iter().map(|item| differs(native.get(&item.name), seen.get(&item.name))).collect())
@@ -25,7 +28,9 @@ type Judge<'j, 's> = dyn FnMut(&[Vec<&'s str>]) -> Result<Vec<Option<Verdict>>> 
 
 fn minimise<'s>(steps: &[&'s str], judge: &mut Judge<'_, 's>) -> Result<Option<(Vec<&'s str>, Verdict)>> {
     let mut current = steps.to_vec();
-    let Some(mut verdict) = judge(std::slice::from_ref(&current))?.into_iter().next().flatten() else { return Ok(None) };
+    let Some(mut verdict) = judge(std::slice::from_ref(&current))?.into_iter().next().flatten() else {
+        return Ok(None);
+    };
     let mut part = current.len().div_ceil(2);
     while part > 0 && current.len() > 1 {
         let candidates: Vec<Vec<&str>> = (0..current.len())

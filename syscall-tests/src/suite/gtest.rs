@@ -26,7 +26,11 @@ pub fn tests(dir: &Path) -> Result<Vec<Test>> {
     programs.sort();
     let mut tests = Vec::new();
     for program in programs {
-        let Ok(output) = Command::new(&program).arg("--gtest_list_tests").current_dir(dir).stdin(Stdio::null()).output() else { continue };
+        let Ok(output) =
+            Command::new(&program).arg("--gtest_list_tests").current_dir(dir).stdin(Stdio::null()).output()
+        else {
+            continue;
+        };
         let file = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for name in listed(&String::from_utf8_lossy(&output.stdout)) {
             tests.push(Test {

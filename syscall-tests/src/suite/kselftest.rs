@@ -38,7 +38,13 @@ fn outcome(status: Option<i32>, output: &str) -> String {
         };
         let (text, directive) = rest.split_once('#').unwrap_or((rest, ""));
         let skipped = directive.trim_start().to_ascii_uppercase().starts_with("SKIP");
-        let word = if skipped { "skipped" } else if failed { "failed" } else { "passed" };
+        let word = if skipped {
+            "skipped"
+        } else if failed {
+            "failed"
+        } else {
+            "passed"
+        };
         lines.push_str(&format!("{}: {word}\n", text.trim()));
     }
     if lines.is_empty() {

@@ -15,7 +15,10 @@ pub fn run(options: &LtpOptions) -> Result<bool> {
 pub fn tests(root: &Path, scenarios: &[String]) -> Result<Vec<Test>> {
     let bin = root.join("testcases/bin");
     if !bin.is_dir() {
-        return Err(Error(format!("{} has no testcases/bin; give the directory that `make install` of the project made", root.display())));
+        return Err(Error(format!(
+            "{} has no testcases/bin; give the directory that `make install` of the project made",
+            root.display()
+        )));
     }
     let mut tests = Vec::new();
     for scenario in scenarios {
@@ -29,7 +32,10 @@ pub fn tests(root: &Path, scenarios: &[String]) -> Result<Vec<Test>> {
                 cwd: None,
                 env: vec![
                     ("LTPROOT".into(), root.display().to_string()),
-                    ("PATH".into(), format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", bin.display())),
+                    (
+                        "PATH".into(),
+                        format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", bin.display()),
+                    ),
                     ("LTP_COLORIZE_OUTPUT".into(), "0".into()),
                 ],
                 outcome,

@@ -49,7 +49,12 @@ enum Seen {
 
 /// Runs `tests` natively and at each target; false when something failed.
 pub fn run(suite: &str, tests: Vec<Test>, shared: &Path, options: &SuiteOptions) -> Result<bool> {
-    let filter = options.filter.as_deref().map(Regex::new).transpose().map_err(|e| Error(format!("--filter is no regular expression: {e}")))?;
+    let filter = options
+        .filter
+        .as_deref()
+        .map(Regex::new)
+        .transpose()
+        .map_err(|e| Error(format!("--filter is no regular expression: {e}")))?;
     let tests: Vec<Test> = tests.into_iter().filter(|t| filter.as_ref().is_none_or(|f| f.is_match(&t.name))).collect();
     if tests.is_empty() {
         return Err(Error(format!("no test of {} was found in {}", suite, shared.display())));
@@ -71,7 +76,13 @@ pub fn run(suite: &str, tests: Vec<Test>, shared: &Path, options: &SuiteOptions)
 }
 
 /// Runs all tests everywhere and judges.
-pub fn compare(tests: &[Test], shared: &Path, targets: &[Target], options: &SuiteOptions, known: &Known) -> Result<Vec<Row>> {
+pub fn compare(
+    tests: &[Test],
+    shared: &Path,
+    targets: &[Target],
+    options: &SuiteOptions,
+    known: &Known,
+) -> Result<Vec<Row>> {
     let work = WorkDir::new(&options.target.tmp)?;
     let native = run_all(tests, &Target::native(), shared, &work, options)?;
     let mut rows = Vec::new();
@@ -83,7 +94,13 @@ pub fn compare(tests: &[Test], shared: &Path, targets: &[Target], options: &Suit
                 Verdict::Skipped(_) | Verdict::Broken(_) => None,
                 _ => known.reason(&test.name, &target.name, verdict.is_failure()).map(str::to_owned),
             };
-            rows.push(Row { case: test.name.clone(), target: target.name.clone(), verdict, known: reason, took: seen[i].1 });
+            rows.push(Row {
+                case: test.name.clone(),
+                target: target.name.clone(),
+                verdict,
+                known: reason,
+                took: seen[i].1,
+            });
         }
     }
     Ok(rows)
@@ -94,16 +111,28 @@ fn judge(native: &Seen, seen: &Seen) -> Verdict {
     match (native, seen) {
         (Seen::NotStarted(why), _) => Verdict::Skipped(format!("it cannot be started natively: {why}")),
         (Seen::TimedOut, _) => Verdict::Skipped("it does not end natively".into()),
-        (Seen::Ended(outcome, _), _) if outcome.lines().all(|l| l.ends_with("skipped")) => Verdict::Skipped("it skips itself natively".into()),
-        (Seen::Ended(outcome, _), _) if !outcome.contains("passed") => Verdict::Skipped("it does not pass natively".into()),
+        (Seen::Ended(outcome, _), _) if outcome.lines().all(|l| l.ends_with("skipped")) => {
+            Verdict::Skipped("it skips itself natively".into())
+        }
+        (Seen::Ended(outcome, _), _) if !outcome.contains("passed") => {
+            Verdict::Skipped("it does not pass natively".into())
+        }
         (_, Seen::NotStarted(why)) => Verdict::Crashed(why.clone()),
         (_, Seen::TimedOut) => Verdict::TimedOut,
         (Seen::Ended(expected, _), Seen::Ended(outcome, _)) if expected == outcome => Verdict::Agrees,
-        (Seen::Ended(expected, _), Seen::Ended(outcome, tail)) => Verdict::Differs(format!("{}{tail}", diff(expected, outcome))),
+        (Seen::Ended(expected, _), Seen::Ended(outcome, tail)) => {
+            Verdict::Differs(format!("{}{tail}", diff(expected, outcome)))
+        }
     }
 }
 
-fn run_all(tests: &[Test], target: &Target, shared: &Path, work: &WorkDir, options: &SuiteOptions) -> Result<Vec<(Seen, Duration)>> {
+fn run_all(
+    tests: &[Test],
+    target: &Target,
+    shared: &Path,
+    work: &WorkDir,
+    options: &SuiteOptions,
+) -> Result<Vec<(Seen, Duration)>> {
     let jobs = options.target.jobs.unwrap_or(1).max(1);
     let progress = Progress::new(tests.len(), &target.name);
     let next = Mutex::new(0..tests.len());
@@ -191,7 +220,8 @@ mod tests {
     }
 
     fn rows(subcommand: &[&str], tests: Vec<Test>, shared: &Path) -> Vec<(String, Verdict)> {
-        let arguments = ["syscall-tests"].iter().chain(subcommand).chain(&["--platform", "native", "--timeout", "2"]).copied();
+        let arguments =
+            ["syscall-tests"].iter().chain(subcommand).chain(&["--platform", "native", "--timeout", "2"]).copied();
         let options = crate::options::Options::parse_from(arguments);
         let suite = match options.command {
             Some(crate::options::Command::Ltp(o)) => o.suite,
@@ -209,7 +239,11 @@ mod tests {
         let work = WorkDir::new(&std::env::temp_dir()).unwrap();
         let root = work.path();
         fs::create_dir_all(root.join("runtest")).unwrap();
-        fs::write(root.join("runtest/syscalls"), "# comment\n\nopen01 open01 -a 1\nconf01 conf01\nbad01 bad01\nmissing01 missing01\n").unwrap();
+        fs::write(
+            root.join("runtest/syscalls"),
+            "# comment\n\nopen01 open01 -a 1\nconf01 conf01\nbad01 bad01\nmissing01 missing01\n",
+        )
+        .unwrap();
         script(&root.join("testcases/bin/open01"), "[ \"$2\" = 1 ] && [ -n \"$LTPROOT\" ] && echo 'TPASS: fine'");
         script(&root.join("testcases/bin/conf01"), "echo 'TCONF: not here'; exit 32");
         script(&root.join("testcases/bin/bad01"), "echo 'TFAIL: no'; exit 1");
@@ -245,7 +279,10 @@ mod tests {
         fs::write(dir.join("kselftest-list.txt"), "pidfd:good\npidfd:flaky\n").unwrap();
         script(&dir.join("pidfd/good"), "printf 'TAP version 13\\n1..2\\nok 1 first\\nok 2 second # SKIP no\\n'");
         // Passes at the first run only: the second target must see the difference.
-        script(&dir.join("pidfd/flaky"), "if [ -e ../mark ]; then echo 'not ok 1 x'; exit 1; else touch ../mark; echo 'ok 1 x'; fi");
+        script(
+            &dir.join("pidfd/flaky"),
+            "if [ -e ../mark ]; then echo 'not ok 1 x'; exit 1; else touch ../mark; echo 'ok 1 x'; fi",
+        );
         let tests = kselftest::tests(dir).unwrap();
         let dir_text = dir.display().to_string();
         let rows = rows(&["kselftest", "--dir", &dir_text], tests, dir);

@@ -1,7 +1,7 @@
 //! Processes, threads and signals for cases: fork and wait, handlers that count, interruption of a call that blocks.
 
-use crate::harness::{T, exit};
 use crate::harness::memory::zeroed;
+use crate::harness::{T, exit};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Runs `body` in a forked child, which then exits with 0; returns its pid.
@@ -158,8 +158,11 @@ pub fn child_main(what: &str, args: &[&str]) -> i32 {
 
 /// Replaces the process by a fresh one of this program that runs `what`.
 pub fn exec_child(what: &str, args: &[&str]) -> i64 {
-    let strings: Vec<std::ffi::CString> =
-        ["syscall-guest", "--child", what].iter().chain(args).map(|s| std::ffi::CString::new(*s).unwrap_or_default()).collect();
+    let strings: Vec<std::ffi::CString> = ["syscall-guest", "--child", what]
+        .iter()
+        .chain(args)
+        .map(|s| std::ffi::CString::new(*s).unwrap_or_default())
+        .collect();
     let mut argv: Vec<usize> = strings.iter().map(|s| s.as_ptr() as usize).collect();
     argv.push(0);
     sys!(execve(c"/proc/self/exe", argv.as_slice(), &[0usize]))

@@ -7,9 +7,9 @@ mod recipes;
 pub mod values;
 mod wrong;
 
-use crate::harness::{Cases, T, raw};
 use crate::harness::memory::bytes_at;
 use crate::harness::process::handle;
+use crate::harness::{Cases, T, raw};
 use abi::table::{Call, Returns, by_name};
 use values::World;
 

@@ -1,8 +1,8 @@
 //! The notation of recipes: what each word stands for. Objects are made when a recipe names them, so that a kernel which
 //! lacks one kind fails only the cases that use it.
 
-use crate::harness::{Arg, T};
 use crate::harness::memory::{KERNEL, NONCANONICAL, PAGE, edge, fill_bytes, pages, poke, readonly, unmapped};
+use crate::harness::{Arg, T};
 use std::ffi::CString;
 
 /// The objects of one case.
