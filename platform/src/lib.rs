@@ -13,9 +13,11 @@
 
 mod context;
 mod regs;
+mod vacant;
 
 pub use context::*;
 pub use regs::Regs;
+pub use vacant::Vacant;
 
 use std::sync::Arc;
 use std::time::Duration;

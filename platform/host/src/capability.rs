@@ -77,6 +77,18 @@ pub fn no_new_privileges() -> Result<(), Errno> {
 /// # Errors
 /// None that a present kernel has.
 pub fn forbid_tracing() -> Result<(), Errno> {
+    set_dumpable(0)
+}
+
+/// Lets processes with the same user and no more rights trace this one and its future children: a change of user forbids it.
+///
+/// # Errors
+/// None that a present kernel has.
+pub fn permit_tracing() -> Result<(), Errno> {
+    set_dumpable(1)
+}
+
+fn set_dumpable(value: i32) -> Result<(), Errno> {
     // SAFETY: plain numbers.
-    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }.into()).map(drop)
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, value, 0, 0, 0) }.into()).map(drop)
 }

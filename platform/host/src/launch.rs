@@ -106,7 +106,16 @@ fn zeroed_clone_args() -> libc::clone_args {
     unsafe { std::mem::zeroed() }
 }
 
-/// Asks for SIGKILL when the parent ends.
+/// Gives the calling process, which has one thread, namespaces of its own. (Not PID ones: those take effect for children.)
+///
+/// # Errors
+/// EPERM, ENOSPC, ENOMEM.
+pub fn unshare(namespaces: Namespaces) -> Result<(), Errno> {
+    // SAFETY: plain number.
+    crate::check(unsafe { libc::unshare(namespaces.bits() as i32) }.into()).map(drop)
+}
+
+/// Asks for SIGKILL when the parent ends. A change of user or group takes that back.
 pub fn die_with_parent() {
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
 }
@@ -161,9 +170,13 @@ impl AsFd for Signals {
     }
 }
 
-/// Unblocks every signal and gives all of them their default action: what a role starts with.
+/// Unblocks every signal: what a role starts with. Those for background use of a terminal stay blocked: a role in the background
+/// gets EIO for a read then, instead of a stop that nothing inside knows of.
 pub fn reset_signals() {
-    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+    let mut blocked = SigSet::empty();
+    blocked.add(Signal::SIGTTIN);
+    blocked.add(Signal::SIGTTOU);
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&blocked), None);
 }
 
 /// Stops the calling process with `signal`'s default action, as a shell's job control expects (SIGTSTP).

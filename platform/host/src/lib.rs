@@ -31,6 +31,7 @@ pub mod template;
 pub mod terminal;
 pub mod unix;
 pub mod vdso;
+pub mod violation;
 pub mod xattr;
 
 /// Turns an errno of `nix` into ours.

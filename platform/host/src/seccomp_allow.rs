@@ -47,19 +47,59 @@ pub const fn allow_when(number: u32, when: &'static [Argument], reason: &'static
     Allowed { number, when, reason }
 }
 
+/// What becomes of a call that is not on the list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Violation {
+    /// It fails with EPERM.
+    Refuse,
+    /// The process ends with a message that names the call (see [`crate::violation`]).
+    Report,
+}
+
 /// Puts the calling thread, and what it starts, under a filter that allows the listed calls and answers EPERM to all others.
 /// Calls of another architecture's tables kill the process. Sets no_new_privs.
 ///
 /// # Errors
 /// EINVAL, ENOMEM, EACCES.
 pub fn install(allowed: &[Allowed]) -> Result<(), Errno> {
-    build(allowed).map_err(|error| Errno(error.sysrawrc().map_or(libc::EINVAL, i32::abs) as u16))
+    load(allowed, &[], Violation::Refuse)
 }
 
-fn build(allowed: &[Allowed]) -> Result<(), libseccomp::error::SeccompError> {
-    let mut filter = ScmpFilterContext::new(ScmpAction::Errno(libc::EPERM))?;
+/// The same for all threads of the process. The calls in `missing` fail with the errno beside them as if the kernel did not
+/// have them: for what libraries try and do without.
+///
+/// # Errors
+/// EINVAL, ENOMEM, EACCES.
+pub fn install_for_all_threads(
+    allowed: &[Allowed],
+    missing: &[(u32, Errno)],
+    violation: Violation,
+) -> Result<(), Errno> {
+    if violation == Violation::Report {
+        crate::violation::report()?;
+    }
+    load(allowed, missing, violation)
+}
+
+fn load(allowed: &[Allowed], missing: &[(u32, Errno)], violation: Violation) -> Result<(), Errno> {
+    build(allowed, missing, violation)
+        .and_then(|filter| filter.load())
+        .map_err(|error| Errno(error.sysrawrc().map_or(libc::EINVAL, i32::abs) as u16))
+}
+
+fn build(
+    allowed: &[Allowed],
+    missing: &[(u32, Errno)],
+    violation: Violation,
+) -> Result<ScmpFilterContext, libseccomp::error::SeccompError> {
+    let default = match violation {
+        Violation::Refuse => ScmpAction::Errno(libc::EPERM),
+        Violation::Report => ScmpAction::Trap,
+    };
+    let mut filter = ScmpFilterContext::new(default)?;
     filter.set_act_badarch(ScmpAction::KillProcess)?;
     filter.set_ctl_nnp(true)?;
+    filter.set_ctl_tsync(violation == Violation::Report)?;
     for call in allowed {
         let number = ScmpSyscall::from(call.number as i32);
         let conditions: Vec<ScmpArgCompare> = call
@@ -73,5 +113,8 @@ fn build(allowed: &[Allowed]) -> Result<(), libseccomp::error::SeccompError> {
             filter.add_rule_conditional(ScmpAction::Allow, number, &conditions)?;
         }
     }
-    filter.load()
+    for (number, errno) in missing {
+        filter.add_rule(ScmpAction::Errno(errno.0.into()), ScmpSyscall::from(*number as i32))?;
+    }
+    Ok(filter)
 }

@@ -8,6 +8,7 @@ pub mod control;
 pub mod doctor;
 pub mod environment;
 pub mod error;
+pub mod filter;
 pub mod jail;
 pub mod limits;
 mod log;

@@ -9,7 +9,8 @@ use host::launch::{self, Child, Namespaces, Signals};
 use crate::control::{Control, ToCommand, ToSentry};
 use crate::limits::{self, Cgroups};
 use crate::rootfs::{self, View};
-use crate::{Error, RunOptions, sentry_role};
+use crate::sentry_role::{self, Caller};
+use crate::{Error, RunOptions};
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -66,31 +67,29 @@ impl Sandbox {
         let (client, server) = Connection::pair().map_err(failed("no socket for the gofer"))?;
         let (control, sentry_control) = Control::pair().map_err(failed("no control socket"))?;
         let (uid, gid) = launch::ids();
-        let is_root = uid == 0 && !options.rootless;
+        let caller = match uid == 0 && !options.rootless {
+            true => Caller::Root,
+            false => Caller::User { uid, gid },
+        };
         let janitor = start_janitor(cgroups).map_err(failed("no janitor process"))?;
-        let namespaces = Namespaces::MOUNT
-            | Namespaces::UTS
-            | Namespaces::IPC
-            | Namespaces::USER
-            | Namespaces::PID
-            | Namespaces::NET;
-        let sentry = launch::spawn(namespaces, || {
+        // Both make the rest of their namespaces themselves, at the same time.
+        let sentry = launch::spawn(Namespaces::USER | Namespaces::PID, || {
             launch::set_name(c"sandbox-sentry");
             sentry_role::main(options, view, client, sentry_control)
         })
         .map_err(no_namespaces)?;
-        let mapped = match is_root {
-            true => {
+        let gofer = sentry_role::start_gofer(view, server, caller).map_err(no_namespaces)?;
+        let mapped = match caller {
+            Caller::Root => {
                 let id = FIRST_SANDBOX_ID + sentry.pid() as u32;
                 launch::map_ids(&sentry, id, id, true)
             }
-            false => launch::map_ids(&sentry, uid, gid, false),
+            Caller::User { uid, gid } => launch::map_ids(&sentry, uid, gid, false),
         };
         mapped.map_err(failed("user namespace"))?;
         cgroups.add(sentry.pid())?;
-        control.send(&ToSentry::Mapped);
-        let gofer = sentry_role::start_gofer(view, server, is_root).map_err(failed("no gofer process"))?;
         cgroups.add(gofer.pid())?;
+        control.send(&ToSentry::Mapped);
         Ok(Sandbox { gofer, sentry, control, janitor })
     }
 
@@ -152,7 +151,7 @@ fn exit_code(status: i32) -> u8 {
     }
 }
 
-fn no_namespaces(errno: abi::Errno) -> Error {
+pub(crate) fn no_namespaces(errno: abi::Errno) -> Error {
     use abi::Errno;
     let advice = match errno {
         Errno::EPERM => {

@@ -1,6 +1,6 @@
 //! The sentry's process and the gofer's: from the fork to the kernel that runs.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use abi::signal::Signal;
@@ -15,22 +15,41 @@ use crate::options::{Overlay, PlatformKind};
 use crate::rootfs::View;
 use crate::{Error, RunOptions, jail, log};
 
+/// Whose rights the sandbox is made with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Caller {
+    /// Root's: ids can be mapped to any.
+    Root,
+    /// Somebody's, or root's who passed `--rootless`: only this user and group can be mapped.
+    User {
+        /// Of the host.
+        uid: u32,
+        /// Of the host.
+        gid: u32,
+    },
+}
+
 /// Starts the gofer for `view`; attach point n is export n, the upper layer comes last.
 ///
 /// # Errors
-/// EAGAIN, ENOMEM.
-pub fn start_gofer(view: &View, connection: Connection, is_root: bool) -> Result<Child, abi::Errno> {
-    let mut attach_points: Vec<gofer::AttachPoint> = view.exports.iter().map(attach_point).collect();
-    if let Some(upper) = &view.upper {
-        attach_points.push(gofer::AttachPoint::new(upper, gofer::Mutability::Writable));
-    }
-    let _ = is_root;
-    let namespaces = Namespaces::MOUNT;
+/// EPERM, ENOSPC, EAGAIN, ENOMEM.
+pub fn start_gofer(view: &View, connection: Connection, caller: Caller) -> Result<Child, abi::Errno> {
+    let (namespaces, identity) = match caller {
+        Caller::Root => (Namespaces::PID, gofer::Identity::Caller),
+        Caller::User { uid, gid } => (Namespaces::PID | Namespaces::USER, gofer::Identity::MappedRoot { uid, gid }),
+    };
     launch::spawn(namespaces, || {
         launch::set_name(c"sandbox-gofer");
         launch::reset_signals();
-        let config = gofer::Config::new(attach_points, connection);
-        match gofer::serve(config) {
+        let mut config = gofer::Config::new(attach_points(view), connection);
+        let served = launch::unshare(gofer::NAMESPACES - Namespaces::PID)
+            .map_err(|errno| format!("its namespaces: {errno}"))
+            .and_then(|()| gofer::jail(&mut config, identity).map_err(|error| error.to_string()))
+            .and_then(|()| {
+                launch::die_with_parent();
+                gofer::serve(config).map_err(|error| error.to_string())
+            });
+        match served {
             Ok(()) => 0,
             Err(error) => {
                 eprintln!("sandbox: the gofer failed: {error}");
@@ -38,6 +57,11 @@ pub fn start_gofer(view: &View, connection: Connection, is_root: bool) -> Result
             }
         }
     })
+}
+
+fn attach_points(view: &View) -> Vec<gofer::AttachPoint> {
+    let upper = view.upper.iter().map(|upper| gofer::AttachPoint::new(upper, gofer::Mutability::Writable));
+    view.exports.iter().map(attach_point).chain(upper).collect()
 }
 
 fn attach_point(export: &crate::rootfs::Export) -> gofer::AttachPoint {
@@ -64,18 +88,24 @@ pub fn main(options: &RunOptions, view: &View, connection: Connection, control: 
 
 fn live(options: &RunOptions, view: &View, connection: Connection, control: &Control) -> Result<i32, Error> {
     launch::reset_signals();
+    let no_jail = |(step, errno): jail::Failure| {
+        Error::new(format!("the sentry cannot enter its jail: {step}: {errno}; see `sandbox doctor`"))
+    };
+    launch::unshare(jail::NAMESPACES).map_err(crate::run::no_namespaces)?;
     let log = log::open(options)?;
+    let stdio =
+        host::stdio::take().map_err(|errno| Error::new(format!("cannot take over the standard streams: {errno}")))?;
     let Some(ToSentry::Mapped) = control.receive() else {
         return Err(Error::new("the command went away before the sandbox had started"));
     };
-    let stdio =
-        host::stdio::take().map_err(|errno| Error::new(format!("cannot take over the standard streams: {errno}")))?;
-    jail::enter()
-        .map_err(|errno| Error::new(format!("the sentry cannot enter its jail: {errno}; see `sandbox doctor`")))?;
+    let mut keep: Vec<BorrowedFd<'_>> = stdio.iter().map(AsFd::as_fd).collect();
+    keep.extend([control.as_fd(), connection.socket.as_fd()]);
+    keep.extend(connection.memory.as_ref().map(AsFd::as_fd));
+    keep.extend(log.as_ref().map(AsFd::as_fd));
+    jail::enter(&keep).map_err(no_jail)?;
     log::start(options, log);
     let platform = start_platform(options.platform)?;
-    jail::restrict_calls(options.platform)
-        .map_err(|errno| Error::new(format!("the sentry cannot restrict its calls: {errno}")))?;
+    jail::seal(options.platform).map_err(no_jail)?;
     let client = Client::new(connection).map_err(|errno| Error::new(format!("no connection to the gofer: {errno}")))?;
     let config = boot_config(options, view, platform, Arc::new(client), stdio);
     let name = String::from_utf8_lossy(&options.command[0]).into_owned();

@@ -310,11 +310,7 @@ fn start_first(
     let task = Task::new(group.pid, group.clone(), state, TaskSignals::default());
     group.family.lock().threads.push(task.clone());
     kernel.pids.add_task(&task);
-    let context = kernel.platform.spawn().map_err(|error| match error {
-        platform::Error::Host(errno) => errno,
-        platform::Error::Gone => Errno::EIO,
-    })?;
-    let mut current = Current::new(task, kernel.clone(), context);
+    let mut current = Current::new(task, kernel.clone(), Box::new(platform::Vacant::default()));
     let started: Arc<(Mutex<Option<Result<(), Errno>>>, Condvar)> = Arc::default();
     let answer = started.clone();
     kernel.executor.spawn(move |waker| {
