@@ -21,29 +21,44 @@ bitflags::bitflags! {
     }
 }
 
+/// `CAP_SYS_ADMIN`
+pub const SYS_ADMIN: u32 = 21;
+
+#[repr(C)]
+struct Header {
+    version: u32,
+    pid: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Data {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+fn get() -> Result<(Header, [Data; 2]), Errno> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let mut header = Header { version: VERSION_3, pid: 0 };
+    let mut have = [Data::default(); 2];
+    // SAFETY: header and data have the layout of version 3 and live on our stack.
+    check(unsafe { libc::syscall(libc::SYS_capget, &raw mut header, have.as_mut_ptr()) })?;
+    Ok((header, have))
+}
+
+/// Whether capability number `capability` (0..=31) is in the effective set.
+pub fn has(capability: u32) -> bool {
+    get().is_ok_and(|(_, have)| have[0].effective & (1 << capability) != 0)
+}
+
 /// Keeps `keep` at the most: everything else leaves the effective, permitted, inheritable, ambient and bounding sets, so that
 /// nothing can bring it back.
 ///
 /// # Errors
 /// EPERM when the kernel refuses.
 pub fn keep_only(keep: Capabilities) -> Result<(), Errno> {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    #[repr(C)]
-    #[derive(Clone, Copy, Default)]
-    struct Data {
-        effective: u32,
-        permitted: u32,
-        inheritable: u32,
-    }
-    const VERSION_3: u32 = 0x2008_0522;
-    let mut header = Header { version: VERSION_3, pid: 0 };
-    let mut have = [Data::default(); 2];
-    // SAFETY: header and data have the layout of version 3 and live on our stack.
-    check(unsafe { libc::syscall(libc::SYS_capget, &raw mut header, have.as_mut_ptr()) })?;
+    let (mut header, have) = get()?;
     for capability in 0..64_u64 {
         if keep.bits() & (1 << capability) == 0 {
             // SAFETY: plain numbers. EINVAL: past the kernel's last one; EPERM: without CAP_SETPCAP, and then we have nothing

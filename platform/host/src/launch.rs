@@ -141,6 +141,20 @@ pub fn map_ids(child: &Child, uid: u32, gid: u32, may_set_groups: bool) -> Resul
     write("uid_map", format!("0 {uid} 1"))
 }
 
+/// Whether this process may map `id` into a user namespace, and make namespaces of the other kinds without one: it is root, has
+/// not been deprived of that right, and is in no user namespace that lacks the id.
+pub fn may_map_ids(id: u32) -> bool {
+    let text = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let number = |field: Option<&str>| field.and_then(|field| field.parse::<u64>().ok());
+    nix::unistd::geteuid().is_root()
+        && crate::capability::has(crate::capability::SYS_ADMIN)
+        && text("/proc/self/uid_map").lines().any(|line| {
+            let mut fields = line.split_whitespace();
+            let (first, _, count) = (number(fields.next()), fields.next(), number(fields.next()));
+            matches!((first, count), (Some(first), Some(count)) if (first..first + count).contains(&id.into()))
+        })
+}
+
 /// Signals taken as data instead of interrupting the process.
 pub struct Signals(SignalFd);
 
@@ -154,7 +168,10 @@ impl Signals {
         for &number in numbers {
             set.add(Signal::try_from(number).map_err(errno)?);
         }
-        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None).map_err(errno)?;
+        let mut blocked = set;
+        // It may look after the terminal from the background.
+        blocked.add(Signal::SIGTTOU);
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&blocked), None).map_err(errno)?;
         SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map(Signals).map_err(errno)
     }
 
@@ -179,9 +196,15 @@ pub fn reset_signals() {
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&blocked), None);
 }
 
-/// Stops the calling process with `signal`'s default action, as a shell's job control expects (SIGTSTP).
+/// Stops the calling process as `^Z` does, until somebody continues it. Returns at once where nobody could: in an orphaned
+/// process group.
 pub fn stop_self() {
-    let _ = nix::sys::signal::raise(Signal::SIGSTOP);
+    let mut stop = SigSet::empty();
+    stop.add(Signal::SIGTSTP);
+    let _ = nix::sys::signal::raise(Signal::SIGTSTP);
+    // It is blocked, to be collected: let it act once.
+    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&stop), None);
+    let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&stop), None);
 }
 
 /// Waits until one of `fds` is readable or hung up, or `timeout` passes; which ones are.

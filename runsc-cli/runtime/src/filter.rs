@@ -40,6 +40,9 @@ pub const ALWAYS: &[Allowed] = &[
     // Waiting.
     allow(nr::__NR_poll, "readiness of standard streams; answers of the gofer"),
     allow(nr::__NR_ppoll, "notifications of stubs with a deadline"),
+    allow(nr::__NR_epoll_create1, "the reactor, once"),
+    allow(nr::__NR_eventfd2, "to wake the reactor, once"),
+    allow(nr::__NR_timerfd_create, "the timer of the reactor, once"),
     allow(nr::__NR_epoll_wait, "the reactor"),
     allow(nr::__NR_epoll_ctl, "what the reactor watches"),
     allow(nr::__NR_timerfd_settime, "the earliest deadline of the sandbox"),
@@ -60,6 +63,7 @@ pub const ALWAYS: &[Allowed] = &[
     allow(nr::__NR_rseq, "the start of a thread"),
     allow(nr::__NR_sigaltstack, "the runtime's stack for overflows of each thread"),
     allow(nr::__NR_rt_sigprocmask, "the start and end of threads"),
+    allow(nr::__NR_rt_sigaction, "the C library's own signal, when the first thread starts"),
     allow(nr::__NR_rt_sigreturn, "the end of a signal handler"),
     allow(nr::__NR_sched_getaffinity, "how many CPUs there are"),
     allow_when(nr::__NR_prctl, &[Argument::is(0, 15)], "names of threads"),
@@ -85,6 +89,7 @@ pub const SYSTRAP: &[Allowed] = &[
         "seccomp notifications: receive, answer, hand out a descriptor",
     ),
     allow(nr::__NR_socketpair, "set-up of a stub"),
+    allow(nr::__NR_getpgid, "check that a process is a stub"),
 ];
 
 /// What ptrace needs besides.

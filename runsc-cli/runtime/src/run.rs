@@ -3,8 +3,10 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use abi::types::Termios;
 use gofer_proto::Connection;
 use host::launch::{self, Child, Namespaces, Signals};
+use host::terminal;
 
 use crate::control::{Control, ToCommand, ToSentry};
 use crate::limits::{self, Cgroups};
@@ -36,6 +38,7 @@ pub fn run(options: &RunOptions) -> Result<u8, Error> {
     let view = rootfs::view(options)?;
     let cgroups = Cgroups::create(options)?;
     let signals = Signals::collect(FORWARDED).map_err(|errno| Error::new(format!("cannot take signals: {errno}")))?;
+    let _terminal = SavedTerminal::of_stdin();
     let sandbox = Sandbox::start(options, &view, &cgroups)?;
     let result = sandbox.attend(options, &signals);
     drop(sandbox);
@@ -67,7 +70,7 @@ impl Sandbox {
         let (client, server) = Connection::pair().map_err(failed("no socket for the gofer"))?;
         let (control, sentry_control) = Control::pair().map_err(failed("no control socket"))?;
         let (uid, gid) = launch::ids();
-        let caller = match uid == 0 && !options.rootless {
+        let caller = match !options.rootless && launch::may_map_ids(FIRST_SANDBOX_ID) {
             true => Caller::Root,
             false => Caller::User { uid, gid },
         };
@@ -93,6 +96,14 @@ impl Sandbox {
         Ok(Sandbox { gofer, sentry, control, janitor })
     }
 
+    fn forward(&self, signals: &Signals, is_meant: impl Fn(i32) -> bool) {
+        while let Some(signal) = signals.next() {
+            if is_meant(signal) {
+                self.control.send(&ToSentry::Signal(signal));
+            }
+        }
+    }
+
     /// Waits for the end.
     fn attend(&self, options: &RunOptions, signals: &Signals) -> Result<u8, Error> {
         let deadline = options.timeout.map(|timeout| Instant::now() + timeout);
@@ -108,9 +119,7 @@ impl Sandbox {
             }
             let ready = launch::wait_readable(&[self.control.as_fd(), signals.as_fd(), self.gofer.as_fd()], left);
             if ready[1] {
-                while let Some(signal) = signals.next() {
-                    self.control.send(&ToSentry::Signal(signal));
-                }
+                self.forward(signals, |_| true);
             }
             // The gofer ends with the sentry: what the sentry said before counts, also when only the gofer's end was seen yet.
             let has_message =
@@ -119,7 +128,12 @@ impl Sandbox {
                 match self.control.receive() {
                     Some(ToCommand::Started) => {}
                     Some(ToCommand::Exited(status)) => return Ok(exit_code(status)),
-                    Some(ToCommand::Stopped) => launch::stop_self(),
+                    Some(ToCommand::Stopped) => {
+                        launch::stop_self();
+                        // Whoever continued this process meant the program.
+                        self.forward(signals, |signal| signal != SIGCONT);
+                        self.control.send(&ToSentry::Signal(SIGCONT));
+                    }
                     Some(ToCommand::Failed(error)) => return Err(error),
                     None => return Err(Error::new("the sentry died; run with --log FILE to see its last words")),
                 }
@@ -139,6 +153,26 @@ impl Drop for Sandbox {
         if let Some(janitor) = &self.janitor {
             janitor.kill();
             janitor.wait();
+        }
+    }
+}
+
+/// Programs may change the terminal and be killed before they change it back.
+struct SavedTerminal(Option<Termios>);
+
+impl SavedTerminal {
+    fn of_stdin() -> SavedTerminal {
+        SavedTerminal(terminal::attributes(std::io::stdin().as_fd()).ok())
+    }
+}
+
+impl Drop for SavedTerminal {
+    fn drop(&mut self) {
+        let stdin = std::io::stdin();
+        if let Some(termios) = &self.0
+            && terminal::attributes(stdin.as_fd()).is_ok_and(|now| now != *termios)
+        {
+            let _ = terminal::set_attributes(stdin.as_fd(), terminal::When::Drained, termios);
         }
     }
 }

@@ -8,7 +8,7 @@ use gofer_proto::{Client, Connection};
 use host::launch::{self, Child, Namespaces};
 use platform::Platform;
 use sentry::kernel::boot::{self, BootConfig, MountKind, MountSpec};
-use sentry::kernel::{Ending, Kernel};
+use sentry::kernel::{Ending, Kernel, News};
 
 use crate::control::{Control, ToCommand, ToSentry};
 use crate::options::{Overlay, PlatformKind};
@@ -121,7 +121,12 @@ fn live(options: &RunOptions, view: &View, connection: Connection, control: &Con
     control.send(&ToCommand::Started);
     std::thread::scope(|scope| {
         scope.spawn(|| listen(control, &kernel));
-        let ending = kernel.wait_for_end();
+        let ending = loop {
+            match kernel.wait_for_news() {
+                News::Stopped => control.send(&ToCommand::Stopped),
+                News::Ended(ending) => break ending,
+            }
+        };
         log_unknown_calls(&kernel);
         match ending {
             Ending::Exited(status) => control.send(&ToCommand::Exited(status)),

@@ -183,7 +183,7 @@ fn make_kernel(config: &BootConfig) -> Result<Arc<Kernel>, Errno> {
 
 /// One worker leads; a second takes over when it is held up. More would only help guests with many busy threads on many CPUs.
 fn workers() -> usize {
-    std::thread::available_parallelism().map_or(2, |cpus| cpus.get().clamp(2, 4))
+    (host::system::cpus().count_ones() as usize).clamp(2, 4)
 }
 
 fn mount_all(kernel: &Arc<Kernel>, config: &BootConfig) -> Result<Location, BootError> {

@@ -51,14 +51,31 @@ pub struct Kernel {
     outcome: Outcome,
 }
 
-/// How the sandbox ended: set once, by init's exit or a limit.
+/// What whoever started the sandbox waits for.
 #[derive(Default)]
 struct Outcome {
-    ending: Mutex<Option<Ending>>,
+    state: Mutex<OutcomeState>,
     known: Condvar,
 }
 
-/// See [`Kernel::wait_for_end`].
+#[derive(Default)]
+struct OutcomeState {
+    /// Set once, by the first process's exit or a limit.
+    ending: Option<Ending>,
+    /// The first process was stopped, and nobody has been told yet.
+    stopped: bool,
+}
+
+/// See [`Kernel::wait_for_news`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum News {
+    /// The first process was stopped by a signal (`^Z`).
+    Stopped,
+    /// The sandbox is over.
+    Ended(Ending),
+}
+
+/// How a sandbox ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ending {
     /// The first program could not be started.
@@ -94,10 +111,23 @@ impl Kernel {
         }
     }
 
-    /// The sandbox is over: [`Kernel::wait_for_end`] returns. The first ending counts.
+    /// The sandbox is over: [`Kernel::wait_for_news`] returns it. The first ending counts.
     pub fn end(&self, ending: Ending) {
-        self.outcome.ending.lock().get_or_insert(ending);
+        self.outcome.state.lock().ending.get_or_insert(ending);
         self.outcome.known.notify_all();
+    }
+
+    /// The process `pid` was stopped by a signal; whoever started the sandbox hears of it when it is the first.
+    pub fn process_stopped(&self, pid: i32) {
+        if self.is_main(pid) {
+            self.outcome.state.lock().stopped = true;
+            self.outcome.known.notify_all();
+        }
+    }
+
+    /// Whether `pid` is the first process, or the group it leads.
+    pub fn is_main(&self, pid: i32) -> bool {
+        pid == self.main_pid.load(Ordering::Relaxed)
     }
 
     /// A signal that the sandbox gets as a whole: for the foreground of its terminal, or for its first process.
@@ -112,14 +142,17 @@ impl Kernel {
         }
     }
 
-    /// Blocks the calling (non-worker) thread until the sandbox is over.
-    pub fn wait_for_end(&self) -> Ending {
-        let mut ending = self.outcome.ending.lock();
+    /// Blocks the calling (non-worker) thread until the first process stops or the sandbox is over.
+    pub fn wait_for_news(&self) -> News {
+        let mut state = self.outcome.state.lock();
         loop {
-            match *ending {
-                Some(ending) => return ending,
-                None => self.outcome.known.wait(&mut ending),
+            if let Some(ending) = state.ending {
+                return News::Ended(ending);
             }
+            if std::mem::take(&mut state.stopped) {
+                return News::Stopped;
+            }
+            self.outcome.known.wait(&mut state);
         }
     }
 }

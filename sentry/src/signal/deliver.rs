@@ -96,9 +96,11 @@ fn by_default(current: &mut Current, signal: Signal) -> Option<Delivery> {
     match default {
         DefaultAction::Ignore => None,
         DefaultAction::Stop => {
-            // Nobody could continue a process of an orphaned group from its terminal (POSIX, 2.4.3).
+            // Nobody could continue a process of an orphaned group from its terminal (POSIX, 2.4.3). The first process's group is
+            // none: whoever started the sandbox is told, and continues it.
             let pgid = current.task.group.family.lock().pgid;
-            if signal == Signal::SIGSTOP || !session::is_orphaned(&current.kernel, pgid) {
+            let stops = signal == Signal::SIGSTOP || current.kernel.is_main(pgid);
+            if stops || !session::is_orphaned(&current.kernel, pgid) {
                 stop::start(&current.task.group, signal);
             }
             None

@@ -1,6 +1,5 @@
 //! The end of tasks and processes, and stops (`man 2 exit`, `man 2 wait`).
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use abi::signal::{SigInfo, Signal};
@@ -92,7 +91,7 @@ fn exit_group(kernel: &Arc<Kernel>, group: &Arc<ThreadGroup>) {
         let status = family.exiting.unwrap_or(0);
         (std::mem::take(&mut family.children), status, family.parent.upgrade(), family.exit_signal)
     };
-    if group.pid == kernel.main_pid.load(Ordering::Relaxed) {
+    if kernel.is_main(group.pid) {
         group.family.lock().exit_status = Some(status);
         group.exit_queue.wake_all();
         kernel.end(Ending::Exited(status));
@@ -190,6 +189,7 @@ pub async fn stop_group(current: &mut Current, signal: Signal) {
     let task = current.task.clone();
     if signal::task_stopped(&task) {
         report_stopped(&task, signal);
+        current.kernel.process_stopped(task.group.pid);
     }
     let queue = signal::continue_queue(&task.group);
     // Neither EINTR nor a deadline: only the end of the stop counts, and `has_signal` is true for as long as it lasts.
