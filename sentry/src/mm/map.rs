@@ -306,7 +306,14 @@ fn file_vma(vma: &mut Vma, description: &Arc<FileDescription>, offset: u64, flag
     }
     let write = vma.sharing == Sharing::Shared && mode.writes();
     let rights = Prot { read: true, write, exec: vma.prot.exec };
-    let source = description.file.map(rights, vma.sharing)?;
+    let source = match description.file.map(rights, vma.sharing) {
+        // Sealed against writing: it can still be mapped for reading, for good.
+        Err(Errno::EPERM) if write && !vma.prot.write => {
+            vma.max_prot.write = false;
+            description.file.map(Prot { write: false, ..rights }, vma.sharing)?
+        }
+        source => source?,
+    };
     offset.checked_add(source.offset).and_then(|at| at.checked_add(vma.len())).ok_or(Errno::EOVERFLOW)?;
     vma.flags.set(VmaFlags::MAY_DIFFER, vma.sharing == Sharing::Private && vma.prot.write);
     vma.source = Source::File(MappedFile::new(description.clone(), source), offset);

@@ -157,6 +157,8 @@ impl Current {
     /// # Errors
     /// EINVAL for more than [`UIO_MAXIOV`] or a length that is negative; EFAULT.
     pub fn read_iovecs(&mut self, addr: u64, count: u64) -> Result<Vec<UserSlice>, Errno> {
+        // Linux takes the count as `unsigned int`.
+        let count = count & 0xffff_ffff;
         if count > UIO_MAXIOV {
             return Err(Errno::EINVAL);
         }
@@ -166,6 +168,10 @@ impl Current {
         for vector in vectors {
             if vector.len > i64::MAX as u64 {
                 return Err(Errno::EINVAL);
+            }
+            const END: u64 = 1 << 47;
+            if vector.base.checked_add(vector.len).is_none_or(|end| end > END) {
+                return Err(Errno::EFAULT);
             }
             let len = vector.len.min(room);
             room -= len;

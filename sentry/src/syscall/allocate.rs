@@ -123,6 +123,9 @@ pub fn readahead(current: &mut Current, args: Args) -> SysResult {
     if !description.is_readable() {
         return Err(Errno::EBADF);
     }
+    if args.i64(1) < 0 || args.i64(2) < 0 {
+        return Err(Errno::EINVAL);
+    }
     match description.file_type() {
         FileType::Regular | FileType::BlockDevice => Ok(0),
         _ => Err(Errno::EINVAL),

@@ -12,8 +12,15 @@ use crate::vfs::notify::{self, Events};
 use crate::vfs::{FileType, Location};
 use crate::{Errno, SysResult};
 
-fn fd_location(current: &Current, fd: i32) -> Result<Location, Errno> {
-    current.fd(fd)?.location.clone().ok_or(Errno::EPERM)
+/// What a call on a descriptor is about; `None` for pipes and sockets, whose attributes nobody sees but who ask through the
+/// descriptor: changes of them are accepted and forgotten.
+fn fd_location(current: &Current, fd: i32) -> Result<Option<Location>, Errno> {
+    let description = current.fd(fd)?;
+    match &description.location {
+        Some(location) => Ok(Some(location.clone())),
+        None if description.metadata()?.file_type == FileType::Anonymous => Err(Errno::EOPNOTSUPP),
+        None => Ok(None),
+    }
 }
 
 pub fn chmod(current: &mut Current, args: Args) -> SysResult {
@@ -21,7 +28,7 @@ pub fn chmod(current: &mut Current, args: Args) -> SysResult {
 }
 
 pub fn fchmod(current: &mut Current, args: Args) -> SysResult {
-    let location = fd_location(current, args.i32(0))?;
+    let Some(location) = fd_location(current, args.i32(0))? else { return Ok(0) };
     attributes::chmod(&location, &current.task.credentials(), args.u32(1))?;
     Ok(0)
 }
@@ -52,7 +59,7 @@ pub fn lchown(current: &mut Current, args: Args) -> SysResult {
 }
 
 pub fn fchown(current: &mut Current, args: Args) -> SysResult {
-    let location = fd_location(current, args.i32(0))?;
+    let Some(location) = fd_location(current, args.i32(0))? else { return Ok(0) };
     set_owner(current, &location, (args.u32(1), args.u32(2)))
 }
 
@@ -86,12 +93,18 @@ pub fn utimensat(current: &mut Current, args: Args) -> SysResult {
             [new_time(times[0])?, new_time(times[1])?]
         }
     };
+    if times == [NewTime::Keep; 2] {
+        return Ok(0);
+    }
     let dirfd = args.i32(0);
     // A null path means the descriptor itself: that is futimens.
     let location = match args.u64(1) {
         0 if dirfd == AT_FDCWD => return Err(Errno::EFAULT),
         0 if at & AT_SYMLINK_NOFOLLOW != 0 => return Err(Errno::EINVAL),
-        0 => fd_location(current, dirfd)?,
+        0 => match fd_location(current, dirfd)? {
+            Some(location) => location,
+            None => return Ok(0),
+        },
         path => subject(current, dirfd, path, at)?.location()?,
     };
     attributes::set_times(&location, &current.task.credentials(), times[0], times[1])?;
@@ -117,7 +130,10 @@ pub fn utimes(current: &mut Current, args: Args) -> SysResult {
 pub fn futimesat(current: &mut Current, args: Args) -> SysResult {
     let times = read_timevals(current, args.u64(2))?;
     if args.u64(1) == 0 {
-        let location = fd_location(current, args.i32(0))?;
+        if args.i32(0) == AT_FDCWD {
+            return Err(Errno::EFAULT);
+        }
+        let Some(location) = fd_location(current, args.i32(0))? else { return Ok(0) };
         attributes::set_times(&location, &current.task.credentials(), times[0], times[1])?;
         return Ok(0);
     }

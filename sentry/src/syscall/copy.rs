@@ -7,7 +7,7 @@ use super::read_write::{At, RwFlags, gather_all, read_buffer, read_pipe_to_user,
 use crate::kernel::wait_queue::Readiness;
 use crate::mm::user::MAX_RW_COUNT;
 use crate::task::Current;
-use crate::vfs::{FileDescription, FileType, OpenFlags};
+use crate::vfs::{FileDescription, FileType, OpenFlags, special};
 use crate::{Errno, SysResult};
 
 const CHUNK: usize = 256 << 10;
@@ -65,22 +65,56 @@ pub async fn sendfile(current: &mut Current, args: Args) -> SysResult {
     let output = current.fd(args.i32(0))?;
     let input = current.fd(args.i32(1))?;
     let mut from = OffsetArgument::read(current, args.u64(2))?;
-    let count = args.u64(3).min(MAX_RW_COUNT) as usize;
+    let count = transfer_count(args.u64(3))?;
     if !input.is_readable() || !output.is_writable() {
         return Err(Errno::EBADF);
-    }
-    if output.flags().contains(OpenFlags::APPEND) {
-        return Err(Errno::EINVAL);
     }
     if from.addr != 0 && !input.file.is_seekable() {
         return Err(Errno::ESPIPE);
     }
-    if input.file_type() == FileType::Directory || input.file.is_pipe() && output.file.is_pipe() {
+    if output.flags().contains(OpenFlags::APPEND) || !gives_splices(&input) || !takes_splices(&output) {
         return Err(Errno::EINVAL);
     }
-    let result = pump(current, &input, &mut from, &output, &mut At::Position, count, RwFlags::empty()).await;
-    from.write_back(current)?;
-    result
+    let done = pump(current, &input, &mut from, &output, &mut At::Position, count, RwFlags::empty()).await?;
+    if done > 0 {
+        from.write_back(current)?;
+    }
+    Ok(done)
+}
+
+/// A byte count, which must not be negative as `ssize_t`.
+fn transfer_count(count: u64) -> Result<usize, Errno> {
+    if count > i64::MAX as u64 { Err(Errno::EINVAL) } else { Ok(count.min(MAX_RW_COUNT) as usize) }
+}
+
+const MEMORY_DEVICES: u32 = 1;
+const NULL_MINOR: u32 = 3;
+
+fn memory_device(description: &FileDescription) -> Option<u32> {
+    let rdev = description.metadata().ok().filter(|m| m.file_type == FileType::CharDevice)?.rdev;
+    (special::major(rdev) == MEMORY_DEVICES).then(|| special::minor(rdev))
+}
+
+/// Whether `sendfile` can read from it: files with a position that have something to give.
+fn gives_splices(description: &FileDescription) -> bool {
+    description.file.is_seekable()
+        && description.file_type() != FileType::Directory
+        && memory_device(description) != Some(NULL_MINOR)
+}
+
+/// Whether bytes can be spliced into it; anonymous inodes and most memory devices cannot take them.
+fn takes_splices(description: &FileDescription) -> bool {
+    match description.metadata().map(|m| m.file_type) {
+        Ok(FileType::Anonymous | FileType::Directory) | Err(_) => false,
+        Ok(FileType::CharDevice) => memory_device(description).is_none_or(|minor| minor == NULL_MINOR),
+        Ok(_) => true,
+    }
+}
+
+/// Whether two descriptors are ends of one pipe.
+fn is_same_pipe(a: &FileDescription, b: &FileDescription) -> bool {
+    let identity = |description: &FileDescription| description.metadata().map(|m| (m.dev, m.ino)).ok();
+    a.file.is_pipe() && b.file.is_pipe() && identity(a) == identity(b)
 }
 
 /// Copies up to `count` bytes. Nothing of the input is lost when the output takes less than was read.
@@ -196,34 +230,41 @@ fn splice_flags(flags: u32) -> Result<RwFlags, Errno> {
 
 pub async fn splice(current: &mut Current, args: Args) -> SysResult {
     let flags = splice_flags(args.u32(5))?;
-    let count = args.u64(4).min(MAX_RW_COUNT) as usize;
-    if count == 0 {
+    if args.u64(4) == 0 {
         return Ok(0);
     }
     let input = current.fd(args.i32(0))?;
     let output = current.fd(args.i32(2))?;
+    if args.u64(1) != 0 && input.file.is_pipe() || args.u64(3) != 0 && output.file.is_pipe() {
+        return Err(Errno::ESPIPE);
+    }
     if !input.is_readable() || !output.is_writable() {
         return Err(Errno::EBADF);
     }
     let seekable = |description: &FileDescription| description.file.is_seekable();
-    if args.u64(1) != 0 && !seekable(&input) || args.u64(3) != 0 && !seekable(&output) {
-        return Err(Errno::ESPIPE);
-    }
-    if !input.file.is_pipe() && !output.file.is_pipe() {
+    let no_position = args.u64(1) != 0 && !seekable(&input) || args.u64(3) != 0 && !seekable(&output);
+    let no_pipe = !input.file.is_pipe() && !output.file.is_pipe();
+    let append = output.flags().contains(OpenFlags::APPEND) && seekable(&output);
+    if no_position || no_pipe || append || is_same_pipe(&input, &output) || !takes_splices(&output) {
         return Err(Errno::EINVAL);
     }
-    if output.flags().contains(OpenFlags::APPEND) && seekable(&output) || Arc::ptr_eq(&input.file, &output.file) {
-        return Err(Errno::EINVAL);
-    }
+    let count = transfer_count(args.u64(4))?;
     let mut from = OffsetArgument::read(current, args.u64(1))?;
     let mut to = OffsetArgument::read(current, args.u64(3))?;
     if output.file.is_pipe() {
         wait_for_room(current, &output, flags).await?;
     }
-    let result = pump(current, &input, &mut from, &output, &mut to.at, count.min(PIPE_CHUNK), flags).await;
-    from.write_back(current)?;
-    to.write_back(current)?;
-    result
+    if let At::Offset(offset) = to.at {
+        if offset.checked_add(count as u64).is_none_or(|end| end > i64::MAX as u64) {
+            return Err(Errno::EFBIG);
+        }
+    }
+    let done = pump(current, &input, &mut from, &output, &mut to.at, count.min(PIPE_CHUNK), flags).await?;
+    if done > 0 {
+        from.write_back(current)?;
+        to.write_back(current)?;
+    }
+    Ok(done)
 }
 
 pub async fn tee(current: &mut Current, args: Args) -> SysResult {
@@ -234,7 +275,7 @@ pub async fn tee(current: &mut Current, args: Args) -> SysResult {
     if !input.is_readable() || !output.is_writable() {
         return Err(Errno::EBADF);
     }
-    if !input.file.is_pipe() || !output.file.is_pipe() || Arc::ptr_eq(&input.file, &output.file) {
+    if !input.file.is_pipe() || !output.file.is_pipe() || is_same_pipe(&input, &output) {
         return Err(Errno::EINVAL);
     }
     if count == 0 {
@@ -284,18 +325,22 @@ pub async fn copy_file_range(current: &mut Current, args: Args) -> SysResult {
         return Err(Errno::EBADF);
     }
     let (start, target) = (from.offset(&input), to.offset(&output));
-    let count = args.u64(4).min(MAX_RW_COUNT);
+    let count = args.u64(4);
     let end = start.checked_add(count).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::EOVERFLOW)?;
-    let target_end = target.checked_add(count).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::EFBIG)?;
-    let same = match (&input.location, &output.location) {
-        (Some(a), Some(b)) => Arc::ptr_eq(a.inode(), b.inode()),
-        _ => false,
-    };
+    let target_end = target.checked_add(count).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::EOVERFLOW)?;
+    let (Some(source), Some(sink)) = (&input.location, &output.location) else { return Err(Errno::EINVAL) };
+    if !Arc::ptr_eq(&source.mount.superblock, &sink.mount.superblock) {
+        return Err(Errno::EXDEV);
+    }
+    let same = Arc::ptr_eq(source.inode(), sink.inode());
     if same && start < target_end && target < end {
         return Err(Errno::EINVAL);
     }
-    let result = pump(current, &input, &mut from, &output, &mut to.at, count as usize, RwFlags::empty()).await;
-    from.write_back(current)?;
-    to.write_back(current)?;
-    result
+    let count = count.min(MAX_RW_COUNT) as usize;
+    let done = pump(current, &input, &mut from, &output, &mut to.at, count, RwFlags::empty()).await?;
+    if done > 0 {
+        from.write_back(current)?;
+        to.write_back(current)?;
+    }
+    Ok(done)
 }

@@ -57,7 +57,7 @@ pub fn getdents(current: &mut Current, args: Args) -> SysResult {
 fn list(current: &mut Current, args: Args, encode: Encode) -> SysResult {
     let description = current.fd(args.i32(0))?;
     // More than a megabyte at a time serves nobody.
-    let size = (args.u32(2) as usize).min(1 << 20);
+    let size = usize::try_from(args.i32(2)).map_err(|_| Errno::EINVAL)?.min(1 << 20);
     if description.location.as_ref().is_some_and(|l| l.dentry.is_dir() && l.dentry.is_removed()) {
         return Err(Errno::ENOENT);
     }

@@ -7,6 +7,7 @@ use abi::types::Flock;
 use super::Args;
 use super::lock;
 use crate::task::{Current, rlimit};
+use crate::vfs::permission::is_owner_or_capable;
 use crate::vfs::{AsyncOwner, FileDescription, FileType, OpenFlags};
 use crate::{Errno, SysResult};
 
@@ -103,7 +104,7 @@ pub async fn fcntl(current: &mut Current, args: Args) -> SysResult {
         F_GETFD => Ok(current.task.files()?.get_with_flag(fd)?.1.into()),
         F_SETFD => current.task.files()?.set_close_on_exec(fd, argument & 1 != 0).map(|()| 0),
         F_GETFL => Ok((description.flags() | large_file(&description)).bits().into()),
-        F_SETFL => set_flags(&description, args.u32(2)),
+        F_SETFL => set_flags(current, &description, args.u32(2)),
         F_GETLK | F_OFD_GETLK => {
             let request: Flock = current.read_object(argument)?;
             let answer = lock::test(current, &description, request, command == F_OFD_GETLK)?;
@@ -131,6 +132,7 @@ fn fcntl_object(current: &mut Current, description: &FileDescription, command: i
     const F_GETSIG: i32 = 11;
     const F_SETOWN_EX: i32 = 15;
     const F_GETOWN_EX: i32 = 16;
+    const F_GETOWNER_UIDS: i32 = 17;
     const F_SETLEASE: i32 = 1024;
     const F_GETLEASE: i32 = 1025;
     const F_NOTIFY: i32 = 1026;
@@ -149,6 +151,7 @@ fn fcntl_object(current: &mut Current, description: &FileDescription, command: i
             let id = args.i32(2);
             let kind = if id < 0 { F_OWNER_PGRP } else { F_OWNER_PID };
             let id = id.checked_abs().ok_or(Errno::EINVAL)?;
+            check_owner(current, kind, id)?;
             let mut owner = description.async_owner.lock();
             *owner = AsyncOwner { kind, id, ..*owner };
             Ok(0)
@@ -163,6 +166,7 @@ fn fcntl_object(current: &mut Current, description: &FileDescription, command: i
             if !(0..=F_OWNER_PGRP).contains(&kind) {
                 return Err(Errno::EINVAL);
             }
+            check_owner(current, kind, id)?;
             let mut owner = description.async_owner.lock();
             *owner = AsyncOwner { kind, id, ..*owner };
             Ok(0)
@@ -189,12 +193,18 @@ fn fcntl_object(current: &mut Current, description: &FileDescription, command: i
             description.file.add_seals(args.u32(2)).map(|()| 0)
         }
         F_GET_SEALS => Ok(description.file.seals()?.into()),
+        F_GETOWNER_UIDS => {
+            let credentials = current.task.credentials();
+            current.write_object(argument, &[credentials.uid, credentials.euid])?;
+            Ok(0)
+        }
         // No lease is ever held, and none can be: what opens would have to break it.
         F_GETLEASE => Ok(F_UNLCK),
         F_SETLEASE => match description.file_type() {
-            FileType::Regular if argument == F_UNLCK => Err(Errno::EAGAIN),
+            FileType::Regular if argument <= F_UNLCK => Err(Errno::EAGAIN),
             _ => Err(Errno::EINVAL),
         },
+        F_NOTIFY if argument == 0 => Ok(0),
         F_NOTIFY if description.file_type() == FileType::Directory => Err(Errno::EINVAL),
         F_NOTIFY => Err(Errno::ENOTDIR),
         F_GET_RW_HINT => {
@@ -210,14 +220,34 @@ fn fcntl_object(current: &mut Current, description: &FileDescription, command: i
     }
 }
 
+/// Whether someone bears the number.
+fn check_owner(current: &Current, kind: i32, id: i32) -> Result<(), Errno> {
+    const F_OWNER_TID: i32 = 0;
+    const F_OWNER_PID: i32 = 1;
+    let pids = &current.kernel.pids;
+    let exists = match kind {
+        _ if id == 0 => true,
+        F_OWNER_TID => pids.task(id).is_some(),
+        F_OWNER_PID => pids.group(id).is_some(),
+        _ => pids.groups().iter().any(|group| group.family.lock().pgid == id),
+    };
+    if exists { Ok(()) } else { Err(Errno::ESRCH) }
+}
+
 /// 64-bit programs open everything with this flag, said or not.
 fn large_file(description: &FileDescription) -> OpenFlags {
     let named = description.location.is_some() && !description.flags().contains(OpenFlags::PATH);
     if named { OpenFlags::LARGEFILE } else { OpenFlags::empty() }
 }
 
-fn set_flags(description: &FileDescription, flags: u32) -> SysResult {
+fn set_flags(current: &Current, description: &FileDescription, flags: u32) -> SysResult {
     let flags = OpenFlags::from_bits_truncate(flags);
+    if let Some(location) = &description.location {
+        let wants = flags.contains(OpenFlags::NOATIME) && !description.flags().contains(OpenFlags::NOATIME);
+        if wants && !is_owner_or_capable(&current.task.credentials(), &location.inode().ownership()?) {
+            return Err(Errno::EPERM);
+        }
+    }
     description.file.set_flags(flags)?;
     description.set_status_flags(flags);
     Ok(0)

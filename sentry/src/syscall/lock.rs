@@ -9,15 +9,11 @@ use crate::Errno;
 use crate::kernel::wait_queue::Readiness;
 use crate::task::Current;
 use crate::vfs::lock::{LockKind, Owner, Range, RecordLock, Waiting};
-use crate::vfs::{FileDescription, Location};
+use crate::vfs::FileDescription;
 
 const F_RDLCK: i16 = 0;
 const F_WRLCK: i16 = 1;
 const F_UNLCK: i16 = 2;
-
-fn location(description: &FileDescription) -> Result<&Location, Errno> {
-    description.location.as_ref().ok_or(Errno::EBADF)
-}
 
 /// The range of a request, and its kind: `None` to unlock.
 fn decode(description: &FileDescription, request: &Flock) -> Result<(Option<LockKind>, Range), Errno> {
@@ -64,7 +60,6 @@ pub(super) fn test(
     request: Flock,
     of_description: bool,
 ) -> Result<Flock, Errno> {
-    let location = location(description)?;
     let (kind, range) = decode(description, &request)?;
     let kind = match kind {
         Some(kind) => kind,
@@ -73,9 +68,9 @@ pub(super) fn test(
         None => return Err(Errno::EINVAL),
     };
     let (owner, pid) = owner(current, description, &request, of_description)?;
-    let ino = location.inode().metadata()?.ino;
+    let ino = description.lock_number()?;
     let wanted = RecordLock { owner, pid, kind, range };
-    Ok(match location.mount.superblock.locks.conflict(ino, &wanted) {
+    Ok(match description.lock_table().conflict(ino, &wanted) {
         None => Flock { l_type: F_UNLCK, ..request },
         Some(held) => Flock {
             l_type: if held.kind == LockKind::Shared { F_RDLCK } else { F_WRLCK },
@@ -97,11 +92,10 @@ pub(super) async fn set(
     of_description: bool,
     waits: bool,
 ) -> Result<(), Errno> {
-    let location = location(description)?;
     let (kind, range) = decode(description, &request)?;
     let (owner, pid) = owner(current, description, &request, of_description)?;
-    let ino = location.inode().metadata()?.ino;
-    let table = &location.mount.superblock.locks;
+    let ino = description.lock_number()?;
+    let table = description.lock_table();
     let Some(kind) = kind else {
         table.clear(ino, owner, range);
         return Ok(());
@@ -150,15 +144,19 @@ pub(super) async fn flock(
     const LOCK_EX: i32 = 2;
     const LOCK_NB: i32 = 4;
     const LOCK_UN: i32 = 8;
+    /// Once `LOCK_MAND`, now without effect.
+    const LOCK_MANDATORY: i32 = 32;
+    if operation & LOCK_MANDATORY != 0 {
+        return Ok(());
+    }
     let kind = match operation & !LOCK_NB {
         LOCK_SH => Some(LockKind::Shared),
         LOCK_EX => Some(LockKind::Exclusive),
         LOCK_UN => None,
         _ => return Err(Errno::EINVAL),
     };
-    let location = location(description)?;
-    let ino = location.inode().metadata()?.ino;
-    let table = &location.mount.superblock.locks;
+    let ino = description.lock_number()?;
+    let table = description.lock_table();
     description.has_locks.store(true, Ordering::Relaxed);
     let attempt = |_: &mut Current| table.flock(ino, description.id, kind);
     if operation & LOCK_NB != 0 {

@@ -31,6 +31,8 @@ bitflags::bitflags! {
         const NOWAIT = 0x8;
         const APPEND = 0x10;
         const NOAPPEND = 0x20;
+        const DONTCACHE = 0x80;
+        const NOSIGNAL = 0x100;
     }
 }
 
@@ -94,9 +96,6 @@ pub async fn preadv(current: &mut Current, args: Args) -> SysResult {
 pub async fn preadv2(current: &mut Current, args: Args) -> SysResult {
     let at = if args.i64(3) == -1 { At::Position } else { offset(args.i64(3))? };
     let flags = RwFlags::from_bits(args.u32(5)).ok_or(Errno::EOPNOTSUPP)?;
-    if flags.intersects(RwFlags::APPEND | RwFlags::NOAPPEND) {
-        return Err(Errno::EOPNOTSUPP);
-    }
     let description = current.fd(args.i32(0))?;
     let to = current.read_iovecs(args.u64(1), args.u64(2))?;
     read_to_user(current, &description, &to, at, flags).await
@@ -140,8 +139,9 @@ pub async fn pwritev2(current: &mut Current, args: Args) -> SysResult {
 }
 
 fn slice(addr: u64, len: u64) -> Result<UserSlice, Errno> {
-    // A size_t that is negative as ssize_t is EINVAL for files, but an address range that cannot exist comes first.
-    if addr.checked_add(len.min(MAX_RW_COUNT)).is_none() {
+    // The whole range must be one that user space can have, although less than that may be transferred.
+    const END: u64 = 1 << 47;
+    if addr.checked_add(len).is_none_or(|end| end > END) {
         return Err(Errno::EFAULT);
     }
     Ok(UserSlice { addr, len: len.min(MAX_RW_COUNT) })
@@ -171,10 +171,10 @@ async fn read_to_user(
     mut at: At,
     flags: RwFlags,
 ) -> SysResult {
+    check_position(description, at)?;
     if !description.is_readable() {
         return Err(Errno::EBADF);
     }
-    check_position(description, at)?;
     let total = total(to);
     if !description.file.is_seekable() {
         let len = total.min(STREAM_CHUNK);
@@ -237,8 +237,12 @@ fn read_chunk(
 ) -> Result<usize, Errno> {
     with_scratch(len, |buf| {
         let read = read_file(current, description, buf, at)?.min(len);
-        scatter(current, to, skip, &buf[..read], is_last || read < len)?;
-        Ok(read)
+        let copied = scatter(current, to, skip, &buf[..read], is_last || read < len)?;
+        if copied < read && at == At::Position && description.file.is_seekable() {
+            let mut position = description.position.lock();
+            *position = position.saturating_sub((read - copied) as u64);
+        }
+        if copied == 0 && read > 0 { Err(Errno::EFAULT) } else { Ok(copied) }
     })
 }
 
@@ -259,14 +263,16 @@ fn read_file(current: &Current, description: &FileDescription, buf: &mut [u8], a
     }
 }
 
-/// Copies `data` to the slices, `skip` bytes into them. The last copy of a call rides on the return to the guest.
+/// Copies `data` to the slices, `skip` bytes into them; how much could be copied. The last copy of a call rides on the return
+/// to the guest, unless it may succeed in part.
 fn scatter(
     current: &mut Current,
     to: &[UserSlice],
     mut skip: usize,
     mut data: &[u8],
     is_last: bool,
-) -> Result<(), Errno> {
+) -> Result<usize, Errno> {
+    let all = data.len();
     for slice in to {
         let len = slice.len as usize;
         if skip >= len {
@@ -275,16 +281,21 @@ fn scatter(
         }
         let (now, rest) = data.split_at(data.len().min(len - skip));
         let addr = slice.addr.wrapping_add(skip as u64);
-        if rest.is_empty() && is_last {
-            return current.return_bytes(addr, now);
+        let in_one_page = abi::page_down(addr) == abi::page_down(addr.wrapping_add(now.len() as u64).wrapping_sub(1));
+        if rest.is_empty() && is_last && in_one_page && now.len() == all {
+            return current.return_bytes(addr, now).map(|()| all);
         }
-        current.write_bytes(addr, now)?;
+        if !now.is_empty() {
+            if let Err(fault) = current.context.write(addr, now) {
+                return Ok(all - data.len() + fault.done.min(now.len()));
+            }
+        }
         (data, skip) = (rest, 0);
         if data.is_empty() {
             break;
         }
     }
-    Ok(())
+    Ok(all - data.len())
 }
 
 /// Fills `buf` from the slices, `skip` bytes into them; how much was readable.
@@ -319,11 +330,22 @@ async fn write_from_user(
     mut at: At,
     flags: RwFlags,
 ) -> SysResult {
+    check_position(description, at)?;
     if !description.is_writable() {
         return Err(Errno::EBADF);
     }
-    check_position(description, at)?;
     let total = total(from);
+    if let At::Offset(offset) = at {
+        if offset.checked_add(total as u64).is_none_or(|end| end > i64::MAX as u64) {
+            return Err(Errno::EINVAL);
+        }
+    }
+    if flags.contains(RwFlags::NOWAIT) && description.file_type() == FileType::Regular {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    if description.file.ignores_data() {
+        return Ok(total as u64);
+    }
     let chunk = if description.file.is_seekable() { FILE_CHUNK } else { STREAM_CHUNK };
     let mut done = 0;
     loop {
@@ -420,7 +442,7 @@ fn write_file(
     let file = &description.file;
     if !file.is_seekable() {
         return file.write(IoPosition::Stream, data, current).inspect_err(|error| {
-            if *error == Errno::EPIPE {
+            if *error == Errno::EPIPE && !flags.contains(RwFlags::NOSIGNAL) {
                 send_signal(current, Signal::SIGPIPE);
             }
         });

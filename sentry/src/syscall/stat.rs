@@ -5,6 +5,8 @@ use std::sync::Arc;
 use abi::types::{Statfs, Statx, StatxTimestamp, Timespec};
 
 use super::Args;
+use crate::task::capability::CapSet;
+use crate::task::credentials::SecureBits;
 use crate::task::{Credentials, Current};
 use crate::vfs::permission::Access;
 use crate::vfs::special::{major, minor};
@@ -85,7 +87,7 @@ pub fn fstat(current: &mut Current, args: Args) -> SysResult {
 
 pub fn newfstatat(current: &mut Current, args: Args) -> SysResult {
     let flags = args.u32(3);
-    if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT) != 0 {
+    if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE) != 0 {
         return Err(Errno::EINVAL);
     }
     stat_path(current, args.i32(0), args.u64(1), args.u64(2), flags)
@@ -109,19 +111,23 @@ pub fn statx(current: &mut Current, args: Args) -> SysResult {
     let subject = subject(current, args.i32(0), args.u64(1), at)?;
     let metadata = subject.metadata()?;
     let location = subject.location().ok();
-    current.return_object(args.u64(4), &to_statx(&metadata, location.as_ref()))?;
+    current.return_object(args.u64(4), &to_statx(&metadata, location.as_ref(), mask))?;
     Ok(0)
 }
 
-fn to_statx(metadata: &Metadata, location: Option<&Location>) -> Statx {
+fn to_statx(metadata: &Metadata, location: Option<&Location>, wanted: u32) -> Statx {
     const BASIC_STATS: u32 = 0x7ff;
     const BTIME: u32 = 0x800;
     const MNT_ID: u32 = 0x1000;
+    // Linux gives these two only together and only to those who ask: looking makes their next change finer.
+    const CHANGE_TIMES: u32 = 0xc0;
     const ATTR_MOUNT_ROOT: u64 = 0x2000;
     let stamp = |t: Timespec| StatxTimestamp { tv_sec: t.tv_sec, tv_nsec: t.tv_nsec as u32, pad: 0 };
+    let with_changes = wanted & CHANGE_TIMES != 0;
+    let change_stamp = |t: Timespec| if with_changes { stamp(t) } else { StatxTimestamp::default() };
     let is_mount_root = location.is_some_and(|l| Arc::ptr_eq(&l.dentry, &l.mount.root));
     Statx {
-        stx_mask: BASIC_STATS
+        stx_mask: if with_changes { BASIC_STATS } else { BASIC_STATS & !CHANGE_TIMES }
             | if metadata.times.created.is_some() { BTIME } else { 0 }
             | if location.is_some() { MNT_ID } else { 0 },
         stx_blksize: metadata.block_size as u32,
@@ -136,8 +142,8 @@ fn to_statx(metadata: &Metadata, location: Option<&Location>) -> Statx {
         stx_blocks: metadata.blocks,
         stx_atime: stamp(metadata.times.accessed),
         stx_btime: metadata.times.created.map(stamp).unwrap_or_default(),
-        stx_ctime: stamp(metadata.times.changed),
-        stx_mtime: stamp(metadata.times.modified),
+        stx_ctime: change_stamp(metadata.times.changed),
+        stx_mtime: change_stamp(metadata.times.modified),
         stx_rdev_major: major(metadata.rdev),
         stx_rdev_minor: minor(metadata.rdev),
         stx_dev_major: major(metadata.dev),
@@ -224,7 +230,12 @@ fn access_credentials(credentials: &Arc<Credentials>, at: u32) -> Arc<Credential
     if at & AT_EACCESS != 0 || credentials.fsuid == credentials.uid && credentials.fsgid == credentials.gid {
         return credentials.clone();
     }
-    Arc::new(Credentials { fsuid: credentials.uid, fsgid: credentials.gid, ..(**credentials).clone() })
+    let mut real = (**credentials).clone();
+    (real.fsuid, real.fsgid) = (credentials.uid, credentials.gid);
+    if !real.secure_bits.contains(SecureBits::NO_SETUID_FIXUP) {
+        real.capabilities.effective = if real.uid == 0 { real.capabilities.permitted } else { CapSet::EMPTY };
+    }
+    Arc::new(real)
 }
 
 pub fn readlink(current: &mut Current, args: Args) -> SysResult {

@@ -250,6 +250,10 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
         __NR_removexattr => super::xattr::removexattr(current, args),
         __NR_lremovexattr => super::xattr::lremovexattr(current, args),
         __NR_fremovexattr => super::xattr::fremovexattr(current, args),
+        __NR_getxattrat => super::xattr::getxattrat(current, args),
+        __NR_setxattrat => super::xattr::setxattrat(current, args),
+        __NR_listxattrat => super::xattr::listxattrat(current, args),
+        __NR_removexattrat => super::xattr::removexattrat(current, args),
         __NR_mount => super::mount::mount(current, args),
         __NR_umount2 => super::mount::umount2(current, args),
 

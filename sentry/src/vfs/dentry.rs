@@ -146,6 +146,9 @@ impl Dentry {
         if let Some(known) = self.cached(name) {
             return known.ok_or(Errno::ENOENT);
         }
+        if self.is_removed() {
+            return Err(Errno::ENOENT);
+        }
         let mut children = self.children.write();
         self.lookup_locked(&mut children, name)
     }

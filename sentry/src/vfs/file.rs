@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use parking_lot::Mutex;
 use platform::{Prot, Sharing};
 
-use super::lock::Owner;
+use super::lock::{LockTable, NAMELESS, Owner};
 use super::notify::{self, Events};
 use super::{FileType, Location, Metadata};
 use crate::kernel::wait_queue::{Readiness, WaitQueue};
@@ -189,6 +189,11 @@ pub trait File: Any + Send + Sync {
 
     /// Whether a blocking write goes on until all is written (pipes, stream sockets, terminals). Files with a position always do.
     fn writes_fully(&self) -> bool {
+        false
+    }
+
+    /// Whether a write succeeds without a look at the data (`/dev/null`).
+    fn ignores_data(&self) -> bool {
         false
     }
 
@@ -385,13 +390,32 @@ impl FileDescription {
         self.location.as_ref().map_or(FileType::Anonymous, |location| location.dentry.file_type())
     }
 
+    /// Where its locks are kept.
+    pub fn lock_table(&self) -> &LockTable {
+        match &self.location {
+            Some(location) => &location.mount.superblock.locks,
+            None => &NAMELESS,
+        }
+    }
+
+    /// Its number in [`FileDescription::lock_table`]: of the inode, which both ends of a pipe share.
+    ///
+    /// # Errors
+    /// As [`FileDescription::metadata`].
+    pub fn lock_number(&self) -> Result<u64, Errno> {
+        match self.metadata()? {
+            // All anonymous inodes are one; each description is to be its own here.
+            metadata if self.location.is_none() && metadata.file_type == FileType::Anonymous => Ok(self.id << 32),
+            metadata => Ok(metadata.ino),
+        }
+    }
+
     /// Releases the record locks that `owner` has on this file.
     pub fn release_locks(&self, owner: Owner) {
-        let Some(location) = &self.location else { return };
-        let locks = &location.mount.superblock.locks;
+        let locks = self.lock_table();
         if !locks.is_empty() {
-            if let Ok(metadata) = location.inode().metadata() {
-                locks.clear_file(metadata.ino, owner);
+            if let Ok(number) = self.lock_number() {
+                locks.clear_file(number, owner);
             }
         }
     }
@@ -404,13 +428,13 @@ impl FileDescription {
 
 impl Drop for FileDescription {
     fn drop(&mut self) {
-        let Some(location) = &self.location else { return };
         if *self.has_locks.get_mut() {
-            if let Ok(metadata) = location.inode().metadata() {
-                let _ = location.mount.superblock.locks.flock(metadata.ino, self.id, None);
+            if let Ok(number) = self.lock_number() {
+                let _ = self.lock_table().flock(number, self.id, None);
             }
             self.release_locks(Owner::Description(self.id));
         }
+        let Some(location) = &self.location else { return };
         if !self.flags().contains(OpenFlags::PATH) {
             let events = if self.is_writable() { Events::CLOSE_WRITE } else { Events::CLOSE_NOWRITE };
             notify::at_file(location, events);

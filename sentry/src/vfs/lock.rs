@@ -1,6 +1,7 @@
 //! Advisory locks: record locks of processes and of open file descriptions (`man 2 fcntl`), and `flock`.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
@@ -212,6 +213,9 @@ impl InodeLocks {
         self.records.push(lock);
     }
 }
+
+/// Locks of files without a place in the tree (pipes, sockets, anonymous inodes).
+pub static NAMELESS: LazyLock<LockTable> = LazyLock::new(LockTable::default);
 
 /// Which owner waits for which: across file systems, for the detection of deadlocks.
 static WAITING: Mutex<Vec<(Owner, Owner)>> = Mutex::new(Vec::new());

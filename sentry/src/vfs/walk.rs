@@ -200,6 +200,9 @@ impl Origin<'_> {
                     let name = LastName::Normal(name.to_vec());
                     return Ok(Outcome::Parent(Parent { dir: at, name, trailing_slash }));
                 }
+                if trailing_slash && matches!(goal, Goal::Create) {
+                    return Err(Errno::EISDIR);
+                }
                 let dentry = match step(&at, name, flags) {
                     Err(Errno::ENOENT) if is_last && matches!(goal, Goal::Create) => {
                         let name = LastName::Normal(name.to_vec());

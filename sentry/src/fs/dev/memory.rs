@@ -38,6 +38,9 @@ impl File for Null {
     fn is_seekable(&self) -> bool {
         true
     }
+    fn ignores_data(&self) -> bool {
+        true
+    }
     fn read(&self, _at: IoPosition, _buf: &mut [u8], _current: &Current) -> Result<usize, Errno> {
         Ok(0)
     }

@@ -131,7 +131,11 @@ impl GoferInode {
         let open = self.descriptors.lock().any();
         let attr = match open {
             Some(fd) => Attr::from_statx(&host::metadata::statx(fd.as_fd())?),
-            None => self.client.get_attr(self.node)?,
+            None => match self.client.get_attr(self.node) {
+                // Its name is gone, and nobody has it open: that is all that can still be said of it.
+                Err(Errno::ESTALE) => Attr { nlink: 0, ..known.attr },
+                attr => attr?,
+            },
         };
         self.update(attr);
         Ok(attr)
@@ -382,6 +386,17 @@ impl Inode for GoferInode {
         }
         self.entries_changed(&fs);
         self.know(name, &inode);
+        Ok(inode)
+    }
+
+    fn create_unnamed(&self, node: &NewNode) -> Result<Arc<dyn Inode>, Errno> {
+        let name = self.fs()?.unnamed_name();
+        let inode = self.create(&name, node)?;
+        let made = as_gofer(&inode)?;
+        // Its descriptor keeps it alive, as long as it has not been crowded out by others: opening follows at once.
+        self.client.unlink(self.node, &name, Some(made.node))?;
+        made.invalidate();
+        self.entries_changed(&*self.fs()?);
         Ok(inode)
     }
 

@@ -137,6 +137,11 @@ impl GoferFs {
         drop(dropped);
     }
 
+    /// A name that no program of the guest would choose.
+    fn unnamed_name(&self) -> Vec<u8> {
+        format!(".sandbox-unnamed-{:x}-{}", host::clock::monotonic_ns(), self.changes.load(Ordering::Relaxed)).into_bytes()
+    }
+
     fn note_change(&self) {
         self.changes.fetch_add(1, Ordering::Relaxed);
     }

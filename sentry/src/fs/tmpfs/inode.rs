@@ -454,7 +454,12 @@ impl Inode for TmpfsInode {
         let offset = offset.unwrap_or(content.size());
         let mut data = data;
         if seals & seal::GROW != 0 {
-            let room = content.size().saturating_sub(offset);
+            // Page by page: what would grow the file fails as a whole page.
+            let end = offset.saturating_add(data.len() as u64);
+            let room = match content.size() {
+                size if end <= size => end - offset,
+                size => abi::page_down(size).saturating_sub(offset),
+            };
             if room == 0 && !data.is_empty() {
                 return Err(Errno::EPERM);
             }
