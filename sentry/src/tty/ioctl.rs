@@ -132,7 +132,7 @@ impl Tty {
             }
             if queue != TCIFLUSH {
                 state.line.flush_output();
-                state.shown.clear();
+                state.flush_shown();
                 state.note(TIOCPKT_FLUSHWRITE, 0);
             }
         });

@@ -89,7 +89,7 @@ impl State {
             effects.wake_slave |= Readiness::READABLE;
             effects.wake_master |= Readiness::WRITABLE;
             if received.flushed {
-                self.shown.clear();
+                self.flush_shown();
                 self.note(TIOCPKT_FLUSHREAD | TIOCPKT_FLUSHWRITE, 0);
                 effects.wake_slave |= Readiness::WRITABLE;
             }
@@ -104,6 +104,12 @@ impl State {
             effects.wake_master |= Readiness::READABLE | Readiness::PRI;
         }
         effects
+    }
+
+    /// Drops output on its way to the master, except for what a Linux master would have in its own buffer already.
+    pub fn flush_shown(&mut self) {
+        const MASTER_BUFFER: usize = 4096;
+        self.shown.truncate(MASTER_BUFFER);
     }
 
     pub fn note_flow(&mut self, stopped: bool) {

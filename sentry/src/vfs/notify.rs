@@ -155,7 +155,10 @@ pub fn at_removed(location: &Location) {
         return;
     }
     let gone = location.dentry.is_dir() || location.inode().metadata().is_ok_and(|m| m.nlink == 0);
-    watches.tell(&location.dentry, Events::ATTRIB, 0, None);
+    // A change of the link count; directories have none to speak of.
+    if !location.dentry.is_dir() {
+        watches.tell(&location.dentry, Events::ATTRIB, 0, None);
+    }
     if gone {
         watches.tell(&location.dentry, Events::DELETE_SELF, 0, None);
     }
