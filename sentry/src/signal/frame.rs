@@ -1,7 +1,7 @@
 //! The x86-64 signal frame: building it for a handler and reading it back (`arch/x86/kernel/signal_64.c`).
 
 use abi::signal::{SigAction, SigAltStack, SigInfo, SigSet, Signal};
-use platform::Regs;
+use platform::{Fault, Regs};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::action::ActionFlags;
@@ -13,6 +13,8 @@ use crate::{Errno, SysResult};
 const RED_ZONE: u64 = 128;
 /// `UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS`
 const UC_FLAGS: u64 = 0x7;
+const UC_STRICT_RESTORE_SS: u64 = 0x4;
+const LAST_USER_ADDRESS: u64 = (1 << 47) - 1;
 /// `__USER_CS` and `__USER_DS` (the stack segment) of a 64-bit program.
 const USER_CS: u16 = 0x33;
 const USER_SS: u16 = 0x2b;
@@ -144,10 +146,6 @@ fn restore(current: &mut Current) -> Result<(), Errno> {
     let frame: Frame = current.read_object(at)?;
     set_mask(&current.task, frame.uc_sigmask);
     let saved = &frame.context;
-    // Other code segments would mean 32-bit mode, or a fault at the return.
-    if saved.cs | 3 != USER_CS || !is_canonical(saved.rip) {
-        return Err(Errno::EFAULT);
-    }
     let old = *current.context.regs();
     *current.context.regs_mut() = Regs {
         rax: saved.rax,
@@ -174,7 +172,33 @@ fn restore(current: &mut Current) -> Result<(), Errno> {
     current.context.restore_xstate(saved.fpstate).map_err(|_| Errno::EFAULT)?;
     // Linux forgives everything about the alternate stack here.
     let _ = super::altstack::set(current, &frame.uc_stack);
+    if let Some(fault) = fault_of_return(&frame) {
+        super::force_fault(current, &fault);
+    }
     Ok(())
+}
+
+/// The exception with which the processor would refuse to return to what the frame says.
+fn fault_of_return(frame: &Frame) -> Option<Fault> {
+    const SEGV_MAPERR: i32 = 1;
+    const GENERAL_PROTECTION: u64 = 13;
+    const PAGE_FAULT: u64 = 14;
+    /// A fetch in user mode of something that is mapped for the kernel only.
+    const FETCH: u64 = 0x15;
+    const FIRST_KERNEL_ADDRESS: u64 = 0xffff_8000_0000_0000;
+    let saved = &frame.context;
+    // Other code segments would mean 32-bit mode; the kernel mends a stack segment unless told to be strict.
+    let bad_segment = saved.cs | 3 != USER_CS || frame.uc_flags & UC_STRICT_RESTORE_SS != 0 && saved.ss | 3 != USER_SS;
+    let fault =
+        Fault { signal: Signal::SIGSEGV, code: SigInfo::SI_KERNEL, addr: 0, trapno: GENERAL_PROTECTION, error_code: 0 };
+    match saved.rip {
+        _ if bad_segment => Some(fault),
+        0..=LAST_USER_ADDRESS => None,
+        FIRST_KERNEL_ADDRESS.. => {
+            Some(Fault { code: SEGV_MAPERR, addr: saved.rip, trapno: PAGE_FAULT, error_code: FETCH, ..fault })
+        }
+        _ => Some(fault),
+    }
 }
 
 struct Place {
@@ -182,18 +206,19 @@ struct Place {
     xstate: u64,
 }
 
-/// Finds room for the frame and the extended state; `None` where the alternate stack is too small or the address wraps.
+/// Finds room for the frame and the extended state; `None` where the alternate stack is too small.
 fn place(rsp: u64, altstack: &SigAltStack, flags: ActionFlags, xstate_size: u64) -> Option<Place> {
     let nested = super::altstack::contains(altstack, rsp);
-    let mut sp = rsp.checked_sub(RED_ZONE)?;
+    // Nothing is wrong with a wild stack pointer until it is used.
+    let mut sp = rsp.wrapping_sub(RED_ZONE);
     let mut on_altstack = nested;
     if flags.contains(ActionFlags::ONSTACK) && altstack.size != 0 && !super::altstack::is_active(altstack, sp) {
         sp = altstack.sp.checked_add(altstack.size)?;
         on_altstack = true;
     }
-    let xstate = sp.checked_sub(xstate_size)? & !63;
+    let xstate = sp.wrapping_sub(xstate_size) & !63;
     // As at the entry of a function: the stack pointer was a multiple of 16 before the return address was pushed.
-    let frame = (xstate.checked_sub(FRAME_AND_INFO)? & !15).checked_sub(8)?;
+    let frame = (xstate.wrapping_sub(FRAME_AND_INFO) & !15).wrapping_sub(8);
     if on_altstack && !super::altstack::within(altstack, frame) {
         return None;
     }
@@ -231,10 +256,6 @@ fn sigcontext(current: &Current, regs: &Regs, fpstate: u64, mask: SigSet) -> Sig
         fpstate,
         reserved: [0; 8],
     }
-}
-
-fn is_canonical(addr: u64) -> bool {
-    addr >> 47 == 0
 }
 
 #[cfg(test)]

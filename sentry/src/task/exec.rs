@@ -1,9 +1,9 @@
 //! `execve`: a new program in the same process (`man 2 execve`).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use super::capability::CapSet;
-use super::credentials::SecureBits;
+use super::credentials::{FileCapabilities, FilePrivileges, SecureBits};
 use super::{Credentials, Current, Task, exit};
 use crate::kernel::wait_queue::Readiness;
 use crate::loader::{self, Image, LoadRequest};
@@ -83,40 +83,22 @@ fn display_path(request: &ExecRequest) -> Vec<u8> {
 /// distrust its caller.
 fn next_credentials(current: &Current, program: &FileDescription) -> Result<(Arc<Credentials>, bool), Errno> {
     let old = current.task.credentials();
-    let mut new = (*old).clone();
     let location = program.location.as_ref().ok_or(Errno::EACCES)?;
-    let file = location.inode().metadata()?;
-    if !old.no_new_privs && !location.mount.flags().contains(MountFlags::NOSUID) {
-        if file.permissions & S_ISUID != 0 {
-            new.euid = file.uid;
-        }
-        if file.permissions & (S_ISGID | S_IXGRP) == S_ISGID | S_IXGRP {
-            new.egid = file.gid;
+    let inode = location.inode();
+    let file = inode.metadata()?;
+    let mut gives = FilePrivileges::default();
+    if !location.mount.flags().contains(MountFlags::NOSUID) {
+        gives.set_uid = (file.permissions & S_ISUID != 0).then_some(file.uid);
+        gives.set_gid = (file.permissions & (S_ISGID | S_IXGRP) == S_ISGID | S_IXGRP).then_some(file.gid);
+        // Root has them all anyway, and is spared the look-up.
+        let is_root = old.uid == 0 && old.euid == 0 && !old.secure_bits.contains(SecureBits::NOROOT);
+        if !is_root && !old.no_new_privs {
+            let xattr = inode.get_xattr(b"security.capability").ok();
+            gives.capabilities = xattr.and_then(|xattr| FileCapabilities::parse(&xattr));
         }
     }
-    (new.suid, new.fsuid, new.sgid, new.fsgid) = (new.euid, new.euid, new.egid, new.egid);
-    transform_capabilities(&mut new, &old);
-    let secure = new.euid != old.uid || new.egid != old.gid;
+    let (new, secure) = old.for_exec(&gives)?;
     Ok((Arc::new(new), secure))
-}
-
-/// Files have no capabilities of their own here, so only root gains by `execve`, and the ambient set survives.
-fn transform_capabilities(new: &mut Credentials, old: &Credentials) {
-    let is_root = !new.secure_bits.contains(SecureBits::NOROOT);
-    let changes_identity = new.euid != old.euid || new.egid != old.egid;
-    let capabilities = &mut new.capabilities;
-    if changes_identity {
-        capabilities.ambient = CapSet::EMPTY;
-    }
-    let by_root = capabilities.inheritable.or(capabilities.bounding);
-    let (permitted, effective) = match (is_root && (new.euid == 0 || new.uid == 0), is_root && new.euid == 0) {
-        (true, true) => (by_root, by_root),
-        (true, false) => (by_root, capabilities.ambient),
-        _ => (capabilities.ambient, capabilities.ambient),
-    };
-    capabilities.permitted = permitted;
-    capabilities.effective = effective;
-    new.secure_bits.remove(SecureBits::KEEP_CAPS);
 }
 
 /// Makes all other threads of the process exit and takes the leader's place.
@@ -190,7 +172,18 @@ fn commit(current: &mut Current, image: Image) {
     let closed = files.map(|files| files.remove_where(0..=u32::MAX, |close_on_exec| close_on_exec)).unwrap_or_default();
     closed.iter().for_each(|description| description.file.flush());
     drop(closed);
-    task.signals.lock().reset_for_exec();
+    let is_same_identity = {
+        let own = task.credentials();
+        own.uid == own.euid && own.gid == own.egid
+    };
+    task.group.dumpable.store(is_same_identity, Ordering::Relaxed);
+    {
+        let mut signals = task.signals.lock();
+        signals.reset_for_exec();
+        if !is_same_identity {
+            signals.parent_death_signal = None;
+        }
+    }
     crate::time::posix_timer::delete_all(&task.group);
     task.group.signals.lock().reset_for_exec();
     {

@@ -15,6 +15,33 @@ pub struct FileCapabilities {
     pub effective: bool,
 }
 
+impl FileCapabilities {
+    /// Reads the attribute (`struct vfs_ns_cap_data`, `man 7 capabilities`, "File capability extended attribute versioning").
+    /// `None` for what is not understood, which gives nothing.
+    pub fn parse(xattr: &[u8]) -> Option<FileCapabilities> {
+        const EFFECTIVE: u32 = 1;
+        let mut words = xattr.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+        let magic = words.next()?;
+        let pairs = match (magic >> 24, xattr.len()) {
+            (1, 12) => 1,
+            (2, 20) => 2,
+            // The root of another user namespace stands last: there is only one here.
+            (3, 24) if xattr[20..] == [0; 4] => 2,
+            _ => return None,
+        };
+        let (mut permitted, mut inheritable) = (0, 0);
+        for pair in 0..pairs {
+            permitted |= u64::from(words.next()?) << (32 * pair);
+            inheritable |= u64::from(words.next()?) << (32 * pair);
+        }
+        Some(FileCapabilities {
+            permitted: CapSet(permitted).and(CapSet::FULL),
+            inheritable: CapSet(inheritable).and(CapSet::FULL),
+            effective: magic & EFFECTIVE != 0,
+        })
+    }
+}
+
 /// What the executed file gives; all `None` on a mount with `nosuid`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FilePrivileges {
@@ -56,8 +83,7 @@ impl Credentials {
                 effective |= new.euid == 0;
             }
         }
-        let is_set_id =
-            new.euid != self.uid && file.set_uid.is_some() || new.egid != self.gid && file.set_gid.is_some();
+        let is_set_id = new.euid != self.uid || new.egid != self.gid;
         (new.suid, new.fsuid) = (new.euid, new.euid);
         (new.sgid, new.fsgid) = (new.egid, new.egid);
 
@@ -69,7 +95,7 @@ impl Credentials {
         new.secure_bits.remove(SecureBits::KEEP_CAPS);
 
         let gains = self.uid != 0 && (effective || !ambient.includes(permitted));
-        let is_secure = new.euid != new.uid || new.egid != new.gid || gains;
+        let is_secure = is_set_id || gains;
         Ok((new, is_secure))
     }
 }
@@ -114,6 +140,18 @@ mod tests {
         let beyond = FileCapabilities { permitted: CapSet::of(&[Capability::SYS_ADMIN]), ..given };
         let file = FilePrivileges { capabilities: Some(beyond), ..PLAIN };
         assert_eq!(user().for_exec(&file).unwrap_err(), Errno::EPERM);
+    }
+
+    #[test]
+    fn the_attribute_is_read_in_all_its_versions_and_garbage_gives_nothing() {
+        let bytes = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+        let raw = FileCapabilities::parse(&bytes(&[0x0200_0001, 1 << 13, 0, 0, 0])).unwrap();
+        assert_eq!((raw.permitted, raw.effective), (CapSet::of(&[Capability::NET_RAW]), true));
+        let high = FileCapabilities::parse(&bytes(&[0x0300_0000, 0, 0, 1 << 6, 0, 0])).unwrap();
+        assert_eq!((high.permitted, high.effective), (CapSet::of(&[Capability::PERFMON]), false));
+        assert_eq!(FileCapabilities::parse(&bytes(&[0x0300_0000, 1, 0, 0, 0, 1000])), None);
+        assert_eq!(FileCapabilities::parse(&bytes(&[0x0200_0000, 1])), None);
+        assert_eq!(FileCapabilities::parse(b"x"), None);
     }
 
     #[test]
