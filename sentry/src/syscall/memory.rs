@@ -217,6 +217,16 @@ pub fn set_mempolicy(current: &mut Current, args: Args) -> SysResult {
     policy(current, u64::from(args.u32(0)), args.u64(1), args.u64(2))
 }
 
+/// `set_mempolicy_home_node(start, len, home_node, flags)`: no mapping has a policy that could have a home.
+pub fn set_mempolicy_home_node(_current: &mut Current, args: Args) -> SysResult {
+    let (start, len, node) = (args.u64(0), args.u64(1), args.u64(2));
+    let end = abi::page_up(len).and_then(|len| start.checked_add(len));
+    if start % abi::PAGE_SIZE != 0 || args.u64(3) != 0 || node != 0 || end.is_none() {
+        return Err(Errno::EINVAL);
+    }
+    if end == Some(start) { Ok(0) } else { Err(Errno::ENOENT) }
+}
+
 /// `mbind(addr, len, mode, nodemask, maxnode, flags)`
 pub fn mbind(current: &mut Current, args: Args) -> SysResult {
     const KNOWN_FLAGS: u64 = 7;

@@ -105,7 +105,9 @@ fn copy_within(current: &mut Current, mm: &MemoryMap, from: UserSlice, to: UserS
 /// For another process only advice that changes nothing it could see is allowed; without its hands that is accepted and
 /// not passed on.
 pub fn process_madvise(current: &mut Current, args: Args) -> SysResult {
-    use abi::uapi::general::{MADV_COLD, MADV_COLLAPSE, MADV_PAGEOUT, MADV_WILLNEED};
+    use abi::uapi::general::{
+        MADV_COLD, MADV_COLLAPSE, MADV_HWPOISON, MADV_PAGEOUT, MADV_SOFT_OFFLINE, MADV_WILLNEED,
+    };
     if args.u32(4) != 0 {
         return Err(Errno::EINVAL);
     }
@@ -113,6 +115,9 @@ pub fn process_madvise(current: &mut Current, args: Args) -> SysResult {
     let (target, mm) = process(current, args.i32(0))?;
     let advice = args.u32(3);
     let own = current.task.mm().is_ok_and(|own| Arc::ptr_eq(&own, &mm));
+    if matches!(advice, MADV_HWPOISON | MADV_SOFT_OFFLINE) {
+        return Err(Errno::EINVAL);
+    }
     if !own {
         if !matches!(advice, MADV_COLD | MADV_PAGEOUT | MADV_WILLNEED | MADV_COLLAPSE) {
             return Err(Errno::EINVAL);

@@ -184,6 +184,7 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
         __NR_process_madvise => process_vm::process_madvise(current, args),
         __NR_process_mrelease => process_vm::process_mrelease(current, args),
         __NR_remap_file_pages => memory::remap_file_pages(current, args),
+        __NR_set_mempolicy_home_node => memory::set_mempolicy_home_node(current, args),
         __NR_mbind => memory::mbind(current, args),
 
         // Opening and names: open.rs, link.rs, dir.rs, stat.rs, attributes.rs, xattr.rs, mount.rs
