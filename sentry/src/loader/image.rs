@@ -32,11 +32,17 @@ pub(super) struct Plan {
 pub(super) fn build(current: &Current, plan: &Plan) -> Result<(Box<dyn Context>, MemoryMap), Errno> {
     let platform = &current.kernel.platform;
     let layout = platform.layout();
+    // One host call for all that is random about a program.
+    let mut random_words = [[0; 8]; 8];
+    host::random::fill(random_words.as_flattened_mut());
+    let [seed_low, seed_high, words @ ..] = random_words;
+    let mut words = words.into_iter().map(u64::from_ne_bytes);
     let random = |below: u64| {
-        if plan.personality & ADDR_NO_RANDOMIZE != 0 { 0 } else { host::random::u64() % below.max(1) }
+        let word = words.next().unwrap_or(0);
+        if plan.personality & ADDR_NO_RANDOMIZE != 0 { 0 } else { word % below.max(1) }
     };
     let strings: usize = plan.argv.iter().chain(&plan.envp).map(|string| string.len() + 9).sum();
-    let bases = Bases::choose(layout, plan.limits.stack, (strings + plan.path.len()) as u64, &random);
+    let bases = Bases::choose(layout, plan.limits.stack, (strings + plan.path.len()) as u64, random);
 
     let mut context = platform.spawn().map_err(|error| match error {
         platform::Error::Gone => Errno::EAGAIN,

@@ -32,12 +32,9 @@ pub struct Bases {
     pub heap_skip: u64,
 }
 
-/// Source of random numbers, or none.
-pub type Random<'a> = &'a dyn Fn(u64) -> u64;
-
 impl Bases {
-    /// Chooses addresses. `random(n)` gives a number below `n`, or always 0 without randomisation.
-    pub fn choose(layout: &Layout, stack_limit: u64, args_size: u64, random: Random<'_>) -> Bases {
+    /// Chooses addresses. `random(n)` gives a number below `n`, or always 0 without randomisation; it is asked five times.
+    pub fn choose(layout: &Layout, stack_limit: u64, args_size: u64, mut random: impl FnMut(u64) -> u64) -> Bases {
         let max = abi::page_down(layout.max);
         // Small layouts (tests, odd platforms) get proportionally less.
         let pages = (max / abi::PAGE_SIZE).max(1);
