@@ -95,7 +95,8 @@ pub(super) fn build(current: &Current, plan: &Plan) -> Result<(Box<dyn Context>,
     let table = if elf.table_addr == 0 { 0 } else { elf.table_addr.wrapping_add(bias) };
     let auxv = auxiliary_vector(plan, layout, table, base, program_entry);
     let mut seed = [0; 16];
-    host::random::fill(&mut seed);
+    seed[..8].copy_from_slice(&seed_low);
+    seed[8..].copy_from_slice(&seed_high);
     let contents = Contents { argv: &plan.argv, envp: &plan.envp, path: &plan.path, auxv: &auxv, random: seed };
     let stack = stack::build(&contents, bases.stack_top - bases.stack_skip);
     if stack.start < bases.stack_top - bases.stack_size {
