@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Args;
 use crate::mm::MemoryMap;
-use crate::mm::user::UserSlice;
+use crate::mm::user::{UIO_MAXIOV, UserSlice};
 use crate::task::capability::Capability;
 use crate::task::credentials::may_access;
 use crate::task::pidfd::PidFd;
@@ -35,6 +35,9 @@ fn transfer(current: &mut Current, args: Args, direction: Direction) -> SysResul
         return Err(Errno::EINVAL);
     }
     // The kernel takes the first count for an `unsigned int`, the second one whole.
+    if args.u64(4) > UIO_MAXIOV {
+        return Err(Errno::EINVAL);
+    }
     let local = current.read_iovecs(args.u64(1), u64::from(args.u32(2)))?;
     let remote = current.read_iovecs(args.u64(3), args.u64(4))?;
     let total: u64 = local.iter().map(|slice| slice.len).sum();
