@@ -124,9 +124,11 @@ pub fn cases(c: &mut Cases) {
         done!(t, mmap(0, 1u64 << 31, 0, ANON | libc::MAP_NORESERVE, -1, 0));
     });
     c.add("mmap/grows_down", |t| {
-        let top = map(t, 64);
-        must!(t, munmap(top, 64 * PAGE));
-        let a = must!(t, mmap(top + 60 * PAGE, PAGE, 3, ANON | libc::MAP_FIXED | libc::MAP_GROWSDOWN, -1, 0)) as usize;
+        // The kernel keeps a gap of 256 pages to what lies below.
+        let top = map(t, 2048);
+        must!(t, munmap(top, 2048 * PAGE));
+        let a =
+            must!(t, mmap(top + 1500 * PAGE, PAGE, 3, ANON | libc::MAP_FIXED | libc::MAP_GROWSDOWN, -1, 0)) as usize;
         touch(t, "the page below", a - 8, true);
     });
     c.add("mmap/no_exec_faults", |t| {

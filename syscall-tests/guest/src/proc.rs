@@ -241,7 +241,7 @@ pub fn cases(c: &mut Cases) {
                 .and_then(|s| s.split_whitespace().nth(2).map(str::to_owned))
         };
         let pid = fork(t, || ());
-        sleep_ms(20);
+        sys!(waitid(libc::P_PID, pid, 0, libc::WEXITED | libc::WNOWAIT, 0));
         t.show("zombie", state(pid));
         t.show("no program", read_link(format!("/proc/{pid}/exe")).is_err());
         reap(pid);

@@ -229,7 +229,7 @@ pub fn cases(c: &mut Cases) {
     });
     c.add("kill/zombie", |t| {
         let child = fork(t, || ());
-        sleep_ms(20);
+        sys!(waitid(libc::P_PID, child, 0, libc::WEXITED | libc::WNOWAIT, 0));
         call!(t, kill(child, libc::SIGTERM));
         t.show("child", reap(child));
     });
