@@ -148,7 +148,7 @@ pub fn boot(config: BootConfig) -> Result<Arc<Kernel>, BootError> {
     let root = mount_all(&kernel, &config)?;
     let credentials = Arc::new(Credentials::new(config.uid, config.gid, Vec::new(), CapSet::FULL));
     let fs = enter(&root, &config.cwd, &credentials).map_err(BootError::WorkingDirectory)?;
-    let (files, terminal) = standard_streams(&kernel, &config).map_err(BootError::Host)?;
+    let (files, terminal) = standard_streams(&kernel, &config, &root).map_err(BootError::Host)?;
     let state = TaskState {
         name: Vec::new(),
         credentials,
@@ -275,12 +275,19 @@ fn enter(root: &Location, cwd: &[u8], credentials: &Arc<Credentials>) -> Result<
     Ok(context)
 }
 
-fn standard_streams(kernel: &Arc<Kernel>, config: &BootConfig) -> Result<(Arc<FdTable>, Option<Arc<Tty>>), Errno> {
+fn standard_streams(
+    kernel: &Arc<Kernel>,
+    config: &BootConfig,
+    root: &Location,
+) -> Result<(Arc<FdTable>, Option<Arc<Tty>>), Errno> {
     let files = FdTable::new();
+    // The name that `ttyname` finds for a host terminal.
+    let origin = Origin { root: root.clone(), start: root.clone(), credentials: root_credentials(), current: None };
+    let console = origin.find(b"/dev/console", WalkFlags::empty()).ok();
     let mut terminal = None;
     for fd in &config.stdio {
         let own = fd.try_clone().map_err(|_| Errno::EMFILE)?;
-        let (description, tty) = fs::host::open_stream(kernel, own, None)?;
+        let (description, tty) = fs::host::open_stream(kernel, own, console.clone())?;
         terminal = terminal.or(tty);
         files.insert(description, 0, rlimit::INFINITY, false)?;
     }
