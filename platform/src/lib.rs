@@ -53,6 +53,12 @@ pub trait Platform: Send + Sync {
     /// How many contexts run guest code at this moment (a hint for the spin policy).
     fn running(&self) -> usize;
 
+    /// Whether a worker that waits for guest code should look for it in a loop, rather than sleep: not while other work on
+    /// the machine wants the CPUs.
+    fn spinning_pays(&self) -> bool {
+        true
+    }
+
     /// Kills every host process of the platform; every context is gone afterwards.
     fn shutdown(&self);
 }

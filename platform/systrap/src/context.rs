@@ -15,9 +15,11 @@ use systrap_stub::window::{kind, op};
 
 const ARCH_I386: u64 = 0x4000_0003;
 const FIRST_NONCANONICAL: u64 = 1 << 47;
-/// How often a stub looks for an answer before it sleeps, in pauses: with a CPU to spare, and without.
-const SPIN_LONG: u32 = 2000;
-const SPIN_SHORT: u32 = 200;
+/// How long a stub looks for an answer before it sleeps. With a CPU to spare: longer than it takes to wake a sleeping worker,
+/// or else two sides that have once fallen asleep find each other asleep for ever after (50 µs a trip instead of 0.5).
+const SPIN_LONG_US: u32 = 80;
+/// Without one.
+const SPIN_SHORT_US: u32 = 3;
 
 /// A guest thread on systrap.
 pub struct SystrapContext {
@@ -34,6 +36,8 @@ pub struct SystrapContext {
     /// An event that did not come from the stub.
     local: Option<Event>,
     registered: bool,
+    /// Looks since the resume, up to the first pause.
+    looks: u32,
     /// The last event came by a signal, not through the entry of patched sites.
     trapped: bool,
 }
@@ -57,6 +61,7 @@ impl SystrapContext {
             local: None,
             trapped: false,
             registered: false,
+            looks: 0,
         }
     }
 
@@ -66,7 +71,9 @@ impl SystrapContext {
 
     /// Spinners shall not outnumber CPUs: a worker and the stubs of all running threads.
     pub fn spin_budget(&self) -> u32 {
-        if self.core.running.load(Relaxed) < self.core.cpus { SPIN_LONG } else { SPIN_SHORT }
+        let contention = &self.core.contention;
+        let spare = self.core.running.load(Relaxed) < self.core.cpus && !contention.present();
+        contention.pauses(if spare { SPIN_LONG_US } else { SPIN_SHORT_US })
     }
 
     fn try_event(&mut self) -> Option<Result<Event, Error>> {
@@ -168,6 +175,7 @@ impl Context for SystrapContext {
         let thread = &self.thread;
         let window = thread.window;
         self.stopped = false;
+        self.looks = 0;
         self.core.running.fetch_add(1, SeqCst);
         window.clear_interrupted();
         thread.running.store(true, SeqCst);
@@ -212,12 +220,19 @@ impl Context for SystrapContext {
     }
 
     fn spin_event(&mut self, spins: u32) -> Option<Result<Event, Error>> {
-        for i in 0..spins.max(1) {
+        let mut watch = self.core.contention.watch();
+        for _ in 0..spins.max(1) {
             if self.local.is_some() || self.stopped || self.thread.requested() {
                 return self.try_event();
             }
-            if i > EAGER_LOOKS {
+            if self.looks < EAGER_LOOKS {
+                self.looks += 1;
+            } else {
                 std::hint::spin_loop();
+                if watch.gap() {
+                    self.core.contention.note();
+                    break;
+                }
             }
         }
         self.try_event()

@@ -1,5 +1,6 @@
 //! The platform object and what all of its parts share.
 
+use crate::contention::Contention;
 use crate::context::SystrapContext;
 use crate::doorbell::Doorbell;
 use crate::keeper::{self, Keeper};
@@ -54,6 +55,7 @@ pub struct Core {
     /// Components of extended state, and the size of their image.
     pub xstate: (u64, u64),
     pub cpus: usize,
+    pub contention: Contention,
     /// Process group of the zygote and all stubs.
     pub group: i32,
 }
@@ -88,6 +90,7 @@ impl Systrap {
             keeper_work: Condvar::new(),
             xstate,
             cpus: host::process::cpus(),
+            contention: Contention::new(),
             group,
         });
         keeper::start(&core, group);
@@ -127,6 +130,10 @@ impl Platform for Systrap {
 
     fn running(&self) -> usize {
         self.core.running.load(SeqCst)
+    }
+
+    fn spinning_pays(&self) -> bool {
+        !self.core.contention.present()
     }
 
     fn shutdown(&self) {

@@ -17,6 +17,7 @@
 
 mod authority;
 mod clone;
+mod contention;
 mod context;
 mod core;
 mod doorbell;

@@ -111,7 +111,7 @@ impl Executor {
 
     /// Whether the calling worker may spin on its own task's context: nothing else is ready or running.
     pub fn may_spin_inline(&self) -> bool {
-        self.ready.load(Ordering::Relaxed) == 0 && self.platform.running() <= 1
+        self.ready.load(Ordering::Relaxed) == 0 && self.platform.running() <= 1 && self.platform.spinning_pays()
     }
 
     fn push(&self, runnable: Arc<Runnable>) {
@@ -156,7 +156,7 @@ impl Executor {
             if self.platform.poll() > 0 {
                 return;
             }
-            if spins < LEADER_SPINS && self.platform.running() > 0 {
+            if spins < LEADER_SPINS && self.platform.running() > 0 && self.platform.spinning_pays() {
                 spins += 1;
                 for _ in 0..16 {
                     std::hint::spin_loop();
