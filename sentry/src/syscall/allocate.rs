@@ -123,7 +123,7 @@ pub fn readahead(current: &mut Current, args: Args) -> SysResult {
     if !description.is_readable() {
         return Err(Errno::EBADF);
     }
-    if args.i64(1) < 0 || args.i64(2) < 0 {
+    if args.i64(2) < 0 {
         return Err(Errno::EINVAL);
     }
     match description.file_type() {

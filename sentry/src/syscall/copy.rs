@@ -89,6 +89,7 @@ fn transfer_count(count: u64) -> Result<usize, Errno> {
 
 const MEMORY_DEVICES: u32 = 1;
 const NULL_MINOR: u32 = 3;
+const FULL_MINOR: u32 = 7;
 
 fn memory_device(description: &FileDescription) -> Option<u32> {
     let rdev = description.metadata().ok().filter(|m| m.file_type == FileType::CharDevice)?.rdev;
@@ -106,7 +107,7 @@ fn gives_splices(description: &FileDescription) -> bool {
 fn takes_splices(description: &FileDescription) -> bool {
     match description.metadata().map(|m| m.file_type) {
         Ok(FileType::Anonymous | FileType::Directory) | Err(_) => false,
-        Ok(FileType::CharDevice) => memory_device(description).is_none_or(|minor| minor == NULL_MINOR),
+        Ok(FileType::CharDevice) => memory_device(description).is_none_or(|minor| minor != FULL_MINOR),
         Ok(_) => true,
     }
 }

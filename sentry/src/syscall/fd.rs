@@ -184,6 +184,8 @@ fn fcntl_object(current: &mut Current, description: &FileDescription, command: i
             Ok(0)
         }
         F_GETSIG => Ok(description.async_owner.lock().signal as u64),
+        // Linux rounds up to a page, also nothing at all.
+        F_SETPIPE_SZ if argument as u32 == 0 => Ok(description.file.set_pipe_capacity(4096, current)?.into()),
         F_SETPIPE_SZ => Ok(description.file.set_pipe_capacity(args.u32(2), current)?.into()),
         F_GETPIPE_SZ => Ok(description.file.pipe_capacity()?.into()),
         F_ADD_SEALS => {

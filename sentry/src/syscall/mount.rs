@@ -1,4 +1,6 @@
-//! mount, umount2.
+//! mount, umount2, pivot_root, unshare.
+
+use std::sync::Arc;
 
 use super::Args;
 use super::stat::AT_FDCWD;
@@ -73,7 +75,7 @@ fn remount(at: &Location, flags: MountFlags) -> SysResult {
 }
 
 fn is_mount_root(at: &Location) -> bool {
-    std::sync::Arc::ptr_eq(&at.dentry, &at.mount.root)
+    Arc::ptr_eq(&at.dentry, &at.mount.root)
 }
 
 pub fn umount2(current: &mut Current, args: Args) -> SysResult {
@@ -89,10 +91,70 @@ pub fn umount2(current: &mut Current, args: Args) -> SysResult {
     let walk = if flags & UMOUNT_NOFOLLOW != 0 { WalkFlags::empty() } else { WalkFlags::FOLLOW };
     let Location { mount, dentry } = current.find(AT_FDCWD, &path, walk)?;
     check_admin(current)?;
-    if !std::sync::Arc::ptr_eq(&dentry, &mount.root) {
+    if !Arc::ptr_eq(&dentry, &mount.root) {
         return Err(Errno::EINVAL);
     }
     drop(dentry);
     mount.detach(flags & MNT_DETACH != 0)?;
+    Ok(0)
+}
+
+pub fn pivot_root(current: &mut Current, args: Args) -> SysResult {
+    let new_path = current.read_path(args.u64(0))?;
+    let old_path = current.read_path(args.u64(1))?;
+    check_admin(current)?;
+    let new_root = current.find(AT_FDCWD, &new_path, WalkFlags::FOLLOW | WalkFlags::DIRECTORY)?;
+    let put_old = current.find(AT_FDCWD, &old_path, WalkFlags::FOLLOW | WalkFlags::DIRECTORY)?;
+    let old_root = current.task.fs().root();
+    if Arc::ptr_eq(&new_root.mount, &old_root.mount) || Arc::ptr_eq(&put_old.mount, &old_root.mount) {
+        return Err(Errno::EBUSY);
+    }
+    // The old root must be the top of all mounts, the new one a mount somewhere below, and the old one's place within that.
+    let (_, within) = put_old.path_from(&new_root);
+    if !is_mount_root(&new_root) || !is_mount_root(&old_root) || old_root.mount.mountpoint().is_some() || !within {
+        return Err(Errno::EINVAL);
+    }
+    new_root.mount.detach(true)?;
+    old_root.mount.attach(&put_old)?;
+    for group in current.kernel.pids.groups() {
+        let threads = group.family.lock().threads.clone();
+        threads.iter().for_each(|task| task.fs().move_root(&old_root, &new_root));
+    }
+    Ok(0)
+}
+
+pub fn unshare(current: &mut Current, args: Args) -> SysResult {
+    const CLONE_FS: u64 = 0x200;
+    const CLONE_FILES: u64 = 0x400;
+    const CLONE_NEWNS: u64 = 0x2_0000;
+    const CLONE_SYSVSEM: u64 = 0x4_0000;
+    /// Threads of one process cannot take these back.
+    const SHARED_BY_THREADS: u64 = 0x100 | 0x800 | 0x1_0000;
+    const OTHER_NAMESPACES: u64 = 0x80 | 0x200_0000 | 0x400_0000 | 0x800_0000 | 0x1000_0000 | 0x2000_0000 | 0x4000_0000;
+    let flags = args.u64(0);
+    let known = CLONE_FS | CLONE_FILES | CLONE_NEWNS | CLONE_SYSVSEM | SHARED_BY_THREADS | OTHER_NAMESPACES;
+    if flags & !known != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if flags & SHARED_BY_THREADS != 0 && current.task.group.family.lock().threads.len() > 1 {
+        return Err(Errno::EINVAL);
+    }
+    if flags & OTHER_NAMESPACES != 0 {
+        return Err(Errno::EPERM);
+    }
+    if flags & CLONE_NEWNS != 0 {
+        check_admin(current)?;
+    }
+    if flags & (CLONE_FS | CLONE_NEWNS) != 0 {
+        let fs = current.task.fs();
+        let copy = if flags & CLONE_NEWNS != 0 { fs.copy_with_mounts() } else { fs.copy() };
+        let old = std::mem::replace(&mut current.task.state.lock().fs, copy);
+        drop(old);
+    }
+    if flags & CLONE_FILES != 0 {
+        let files = current.task.files()?.copy();
+        let old = current.task.state.lock().files.replace(files);
+        drop(old);
+    }
     Ok(0)
 }

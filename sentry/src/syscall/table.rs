@@ -257,6 +257,8 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
         __NR_removexattrat => super::xattr::removexattrat(current, args),
         __NR_mount => super::mount::mount(current, args),
         __NR_umount2 => super::mount::umount2(current, args),
+        __NR_pivot_root => super::mount::pivot_root(current, args),
+        __NR_unshare => super::mount::unshare(current, args),
 
         // Reading and writing: read_write.rs, seek.rs, allocate.rs, copy.rs
         __NR_read => super::read_write::read(current, args).await,

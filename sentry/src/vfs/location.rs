@@ -146,6 +146,35 @@ impl FsContext {
         Arc::new(FsContext { state: Mutex::new(self.state.lock().clone()) })
     }
 
+    /// A copy that has mounts of its own (`CLONE_NEWNS`): the whole tree is copied, and the places move to their copies.
+    pub fn copy_with_mounts(&self) -> Arc<FsContext> {
+        let mut state = self.state.lock().clone();
+        let mut top = state.root.mount.clone();
+        while let Some(below) = top.mountpoint() {
+            top = below.mount;
+        }
+        let copies = top.copy_tree(&top.root, true);
+        for place in [&mut state.root, &mut state.cwd] {
+            let copy = copies.iter().find(|(original, _)| Arc::ptr_eq(original, &place.mount));
+            // A place in a detached mount stays where it is.
+            if let Some((_, copy)) = copy {
+                place.mount = copy.clone();
+            }
+        }
+        Arc::new(FsContext { state: Mutex::new(state) })
+    }
+
+    /// Those at `old` are at `new` from now on (`pivot_root`).
+    pub fn move_root(&self, old: &Location, new: &Location) {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        for place in [&mut state.root, &mut state.cwd] {
+            if place == old {
+                *place = new.clone();
+            }
+        }
+    }
+
     /// `/`
     pub fn root(&self) -> Location {
         self.state.lock().root.clone()
