@@ -11,6 +11,14 @@ pub fn cpus() -> u64 {
     if bits == 0 { 1 } else { bits }
 }
 
+/// Bytes of a processor mask as the kernel gives it (`sched_getaffinity`, raw).
+pub fn cpu_mask_len() -> usize {
+    let mut mask = [0u64; 128];
+    // SAFETY: the kernel stores at most the given number of bytes, all of them in `mask`.
+    let len = unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, size_of_val(&mask), mask.as_mut_ptr()) };
+    usize::try_from(len).unwrap_or(8)
+}
+
 /// Memory and load of the machine, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Memory {

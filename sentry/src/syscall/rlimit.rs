@@ -67,6 +67,10 @@ fn set(current: &Current, target: &Task, resource: Resource, new: Rlimit) -> Res
         return Err(Errno::EPERM);
     }
     limits.set(resource, new);
+    drop(limits);
+    if resource == rlimit::CPU {
+        crate::time::cpu_limit::watch(&target.group, &current.kernel.timers);
+    }
     Ok(old)
 }
 

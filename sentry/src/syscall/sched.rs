@@ -229,8 +229,11 @@ pub fn sched_getaffinity(current: &mut Current, args: Args) -> SysResult {
         0 => cpus,
         affinity => affinity & cpus,
     };
-    current.write_object(args.u64(2), &mask)?;
-    Ok(MASK_SIZE)
+    // As long as the host's masks are, as far as there is room.
+    let mut bytes = vec![0; host::system::cpu_mask_len().max(MASK_SIZE as usize).min(len as usize)];
+    bytes[..MASK_SIZE as usize].copy_from_slice(&mask.to_le_bytes());
+    current.write_bytes(args.u64(2), &bytes)?;
+    Ok(bytes.len() as u64)
 }
 
 /// `getcpu(cpu, node, unused)`

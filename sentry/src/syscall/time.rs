@@ -15,6 +15,7 @@ use crate::{Errno, SysResult};
 const TIMER_ABSTIME: u32 = 1;
 const CLOCK_REALTIME: i32 = 0;
 const CLOCK_MONOTONIC: i32 = 1;
+const CLOCK_THREAD_CPUTIME: i32 = 3;
 
 /// `clock_gettime(clockid, tp)`
 pub fn clock_gettime(current: &mut Current, args: Args) -> SysResult {
@@ -120,7 +121,7 @@ pub async fn nanosleep(current: &mut Current, args: Args) -> SysResult {
 pub async fn clock_nanosleep(current: &mut Current, args: Args) -> SysResult {
     let clock = Clock::parse(current, args.i32(0))?;
     let absolute = args.u32(1) & TIMER_ABSTIME != 0;
-    if !clock.has_timers() {
+    if !clock.has_timers() || args.i32(0) == CLOCK_THREAD_CPUTIME {
         return Err(Errno::EOPNOTSUPP);
     }
     let request = read_time(current, args.u64(2))?;

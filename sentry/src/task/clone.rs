@@ -231,6 +231,9 @@ fn child_group(current: &Current, request: &CloneRequest, pid: i32) -> Arc<Threa
     let group = ThreadGroup::new(pid, family, signals, limits);
     group.dumpable.store(caller.dumpable.load(Ordering::Relaxed), Ordering::Relaxed);
     group.huge_pages_off.store(caller.huge_pages_off.load(Ordering::Relaxed), Ordering::Relaxed);
+    if group.limits.lock().get(super::rlimit::CPU).cur != super::rlimit::INFINITY {
+        crate::time::cpu_limit::watch(&group, &current.kernel.timers);
+    }
     parent.family.lock().children.push(group.clone());
     group
 }

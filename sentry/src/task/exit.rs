@@ -75,8 +75,13 @@ pub fn remove(kernel: &Arc<Kernel>, task: &Arc<Task>, reason: Reason) {
 pub fn leave_memory(current: &mut Current) {
     futex::exit_robust_list(current);
     current.task.group.cpu.settle();
-    let word = std::mem::take(&mut current.task.state.lock().clear_child_tid);
-    if word != 0 && current.write_object(word, &0u32).is_ok() {
+    // A task that shares its memory with nobody has nobody to tell.
+    let (word, shared) = {
+        let mut state = current.task.state.lock();
+        let shared = state.mm.as_ref().is_some_and(|mm| Arc::strong_count(mm) > 1);
+        (std::mem::take(&mut state.clear_child_tid), shared)
+    };
+    if word != 0 && shared && current.write_object(word, &0u32).is_ok() {
         futex::wake_at(current, word, 1);
     }
     if let Some(done) = current.vfork_done.take() {

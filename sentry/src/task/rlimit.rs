@@ -2,7 +2,7 @@
 
 use abi::types::Rlimit;
 
-use super::Current;
+use super::{Capability, Current};
 use crate::Errno;
 use crate::kernel::Kernel;
 
@@ -75,11 +75,19 @@ impl Limits {
 ///
 /// # Errors
 /// EAGAIN
-pub fn check_new_process(kernel: &Kernel, _current: &Current) -> Result<(), Errno> {
-    match kernel.max_tasks {
-        Some(max) if kernel.pids.task_count() >= max => Err(Errno::EAGAIN),
-        _ => Ok(()),
+pub fn check_new_process(kernel: &Kernel, current: &Current) -> Result<(), Errno> {
+    if kernel.max_tasks.is_some_and(|max| kernel.pids.task_count() >= max) {
+        return Err(Errno::EAGAIN);
     }
+    let limit = current.task.group.limits.lock().get(NPROC).cur;
+    let own = current.task.credentials();
+    let is_exempt = own.uid == 0 || own.has(Capability::SYS_RESOURCE) || own.has(Capability::SYS_ADMIN);
+    if limit == INFINITY || is_exempt {
+        return Ok(());
+    }
+    let threads = kernel.pids.groups().into_iter().flat_map(|group| group.threads());
+    let of_user = threads.filter(|task| task.credentials().uid == own.uid).count();
+    if of_user as u64 >= limit { Err(Errno::EAGAIN) } else { Ok(()) }
 }
 
 /// `RLIMIT_NOFILE` of the current process: one more than the highest descriptor it may get.

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod cpu;
+pub mod cpu_limit;
 pub mod interval;
 pub mod itimer;
 pub mod posix_timer;
@@ -22,6 +23,8 @@ pub fn realtime_deadline(ns: i64) -> Deadline {
 pub struct GroupTimers {
     /// `setitimer`
     pub(crate) intervals: itimer::IntervalTimers,
+    /// `RLIMIT_CPU`
+    pub(crate) cpu_limit: cpu_limit::CpuLimit,
     /// `timer_create`
     pub(crate) posix: posix_timer::PosixTimers,
 }
