@@ -78,6 +78,13 @@ impl MemoryMap {
         let mapped: u64 = parts.iter().map(Vma::len).sum();
         for part in &parts {
             check(part, advice)?;
+            if discards(advice)
+                && part.flags.contains(VmaFlags::SEALED)
+                && part.is_private_anonymous()
+                && !part.prot.write
+            {
+                return Err(Errno::EPERM);
+            }
             let range = part.start..part.end;
             match effect {
                 Effect::Nothing => {}
@@ -167,6 +174,20 @@ impl MemoryMap {
         state.list.update(addr..end, |vma| vma.name = name.clone());
         if mapped < len { Err(Errno::ENOMEM) } else { Ok(()) }
     }
+}
+
+/// Advice that takes content away, which a seal on memory that cannot be written forbids.
+fn discards(advice: u32) -> bool {
+    matches!(
+        advice,
+        uapi::MADV_DONTNEED
+            | uapi::MADV_FREE
+            | uapi::MADV_DONTNEED_LOCKED
+            | uapi::MADV_REMOVE
+            | uapi::MADV_DONTFORK
+            | uapi::MADV_WIPEONFORK
+            | uapi::MADV_GUARD_INSTALL
+    )
 }
 
 fn check(part: &Vma, advice: u32) -> Result<(), Errno> {

@@ -20,10 +20,9 @@ impl MemoryMap {
         }
         let (Some(old_page), Some(new_page)) = (abi::page_up(heap.end), abi::page_up(end)) else { return heap.end };
         if new_page < old_page {
-            if context.unmap(new_page, old_page - new_page).is_err() {
+            if state.unmap(context, new_page..old_page).is_err() {
                 return heap.end;
             }
-            state.list.remove(new_page..old_page);
         } else if new_page > old_page {
             let len = new_page - old_page;
             let in_the_way = !state.list.is_free(old_page..new_page)

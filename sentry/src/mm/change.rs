@@ -1,4 +1,4 @@
-//! `munmap` and `mprotect`.
+//! `munmap`, `mprotect`, `mseal`.
 
 use platform::{Context, Prot, Sharing};
 
@@ -23,6 +23,26 @@ impl MemoryMap {
         }
         let range = self.layout.range(addr, len).ok_or(Errno::EINVAL)?;
         self.state.lock().unmap(context, range)
+    }
+
+    /// `mseal`: nobody can unmap, move or protect the range from now on, nor map over it.
+    ///
+    /// # Errors
+    /// EINVAL; ENOMEM for holes, with nothing changed.
+    pub fn seal(&self, addr: u64, len: u64) -> Result<(), Errno> {
+        let range = abi::page_up(len).and_then(|len| Some(addr..addr.checked_add(len)?)).ok_or(Errno::EINVAL)?;
+        if addr % abi::PAGE_SIZE != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if range.is_empty() {
+            return Ok(());
+        }
+        let mut state = self.state.lock();
+        if state.list.mapped_until(range.start, range.end) < range.end {
+            return Err(Errno::ENOMEM);
+        }
+        state.list.update(range, |vma| vma.flags |= VmaFlags::SEALED);
+        Ok(())
     }
 
     /// `mprotect` with the bits of `prot` as the guest gave them.
@@ -75,9 +95,14 @@ impl MemoryMap {
         // The usual case, one mapping of one kind, is one host call; a mapping that must not have the right ends the run.
         let mut allowed_end = mapped_end;
         let mut grown_data = 0;
+        let mut refusal = Errno::EACCES;
         for vma in state.list.overlapping(start..mapped_end) {
             let max = vma.max_prot;
-            if (prot.read && !max.read) || (prot.write && !max.write) || (prot.exec && !max.exec) {
+            let sealed = vma.flags.contains(VmaFlags::SEALED);
+            if sealed {
+                refusal = Errno::EPERM;
+            }
+            if sealed || (prot.read && !max.read) || (prot.write && !max.write) || (prot.exec && !max.exec) {
                 allowed_end = vma.start.max(start);
                 break;
             }
@@ -105,7 +130,7 @@ impl MemoryMap {
             });
         }
         if allowed_end < mapped_end {
-            return Err(Errno::EACCES);
+            return Err(refusal);
         }
         if mapped_end < end { Err(Errno::ENOMEM) } else { Ok(()) }
     }
@@ -118,6 +143,7 @@ impl State {
         let Some(first) = inside.next() else { return Ok(()) };
         let cuts_a_hole = first.start < range.start && first.end > range.end;
         drop(inside);
+        self.check_seals(&range)?;
         if cuts_a_hole && self.list.count() >= MAX_MAP_COUNT {
             return Err(Errno::ENOMEM);
         }
@@ -126,6 +152,15 @@ impl State {
         self.list.remove(range.clone());
         self.forget_patches(context, &range);
         Ok(())
+    }
+
+    /// Refuses a change of sealed mappings.
+    ///
+    /// # Errors
+    /// EPERM
+    pub(super) fn check_seals(&self, range: &std::ops::Range<u64>) -> Result<(), Errno> {
+        let sealed = self.list.overlapping(range.clone()).any(|vma| vma.flags.contains(VmaFlags::SEALED));
+        if sealed { Err(Errno::EPERM) } else { Ok(()) }
     }
 
     fn would_split(&self, start: u64, end: u64) -> bool {

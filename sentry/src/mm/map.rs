@@ -130,6 +130,7 @@ impl MemoryMap {
         if !state.may_expand(limits, len - replaced, vma.is_data()) {
             return Err(Errno::ENOMEM);
         }
+        state.check_seals(&(start..start + len))?;
         let (prot, lock) = (vma.prot, vma.flags);
         let keep_free = vma.file().is_some() && request.addr == 0 && vma.sharing == Sharing::Private;
         state.place(context, vma)?;

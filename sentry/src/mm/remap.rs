@@ -72,6 +72,7 @@ impl MemoryMap {
             return Err(Errno::ENOMEM);
         }
         let vma = state.list.find(addr).cloned().ok_or(Errno::EFAULT)?;
+        state.check_seals(&(addr..addr.saturating_add(len.max(1))))?;
         if len > new_len && target.is_none() {
             state.unmap(context, addr + new_len..addr + len)?;
             return Ok(addr);

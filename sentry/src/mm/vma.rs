@@ -40,8 +40,8 @@ bitflags::bitflags! {
         const HUGE_PAGE = 2048;
         /// `MADV_NOHUGEPAGE`
         const NO_HUGE_PAGE = 4096;
-        /// `MADV_MERGEABLE`
-        const MERGEABLE = 8192;
+        /// `mseal`: neither range nor protection may change any more.
+        const SEALED = 8192;
     }
 }
 

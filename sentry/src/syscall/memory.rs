@@ -56,6 +56,15 @@ pub fn mprotect(current: &mut Current, args: Args) -> SysResult {
     Ok(0)
 }
 
+/// `mseal(addr, length, flags)`
+pub fn mseal(current: &mut Current, args: Args) -> SysResult {
+    if args.u64(2) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    current.task.mm()?.seal(args.u64(0), args.u64(1))?;
+    Ok(0)
+}
+
 /// `pkey_mprotect(addr, length, prot, pkey)`: this CPU has no protection keys but the default.
 pub fn pkey_mprotect(current: &mut Current, args: Args) -> SysResult {
     if args.i32(3) == -1 { mprotect(current, args) } else { Err(Errno::EINVAL) }

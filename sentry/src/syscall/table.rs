@@ -163,6 +163,7 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
         __NR_mmap => memory::mmap(current, args),
         __NR_munmap => memory::munmap(current, args),
         __NR_mprotect => memory::mprotect(current, args),
+        __NR_mseal => memory::mseal(current, args),
         __NR_pkey_mprotect => memory::pkey_mprotect(current, args),
         __NR_pkey_alloc => memory::pkey_alloc(current, args),
         __NR_pkey_free => memory::pkey_free(current, args),
