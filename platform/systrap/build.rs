@@ -62,7 +62,8 @@ fn segment(elf: &[u8]) -> &[u8] {
     let word = |at: usize| u64::from_le_bytes(elf[at..at + 8].try_into().unwrap()) as usize;
     let half = |at: usize| usize::from(u16::from_le_bytes([elf[at], elf[at + 1]]));
     let (table, size, count) = (word(32), half(54), half(56));
-    let headers: Vec<usize> = (0..count).map(|i| table + i * size).filter(|&at| elf[at..at + 4] == [1, 0, 0, 0]).collect();
+    let headers: Vec<usize> =
+        (0..count).map(|i| table + i * size).filter(|&at| elf[at..at + 4] == [1, 0, 0, 0]).collect();
     assert_eq!(headers.len(), 1, "the stub has one segment");
     let (offset, length) = (word(headers[0] + 8), word(headers[0] + 32));
     &elf[offset..offset + length]

@@ -75,8 +75,12 @@ fn main() {
         time(&format!("read of {size} bytes"), 100, || (0..100).for_each(|_| trap.read(DATA, &mut buf).unwrap()));
         time(&format!("write of {size} bytes"), 100, || (0..100).for_each(|_| trap.write(DATA, &buf).unwrap()));
         let space = trap.space();
-        time(&format!("process_vm_readv of {size} bytes"), 100, || (0..100).for_each(|_| space.read(DATA, &mut buf).unwrap()));
-        time(&format!("process_vm_writev of {size} bytes"), 100, || (0..100).for_each(|_| space.write(DATA, &buf).unwrap()));
+        time(&format!("process_vm_readv of {size} bytes"), 100, || {
+            (0..100).for_each(|_| space.read(DATA, &mut buf).unwrap())
+        });
+        time(&format!("process_vm_writev of {size} bytes"), 100, || {
+            (0..100).for_each(|_| space.write(DATA, &buf).unwrap())
+        });
     }
     time("compare and swap", 100, || (0..100).for_each(|_| trap.compare_exchange(DATA, 0, 0).map_or((), drop)));
     time("a pointer to nothing", 20, || (0..20).for_each(|_| assert!(trap.read(0x20_0000, &mut [0; 8]).is_err())));

@@ -1,7 +1,7 @@
 //! Host calls that the filter does not allow by itself: each is authorised, once, for the thread that was asked to make it.
 
 use crate::core::Core;
-use crate::thread::{DEADLINE, Thread};
+use crate::thread::Thread;
 use abi::{Errno, nr};
 use host::seccomp;
 use platform::Error;
@@ -73,7 +73,7 @@ impl Core {
             if ends == Ends::WithThread {
                 return Ok(0);
             }
-            thread.wait_request(DEADLINE, || core.refuse_strays())?;
+            thread.wait_request(self.config.deadline, || core.refuse_strays())?;
             Ok(thread.window.result())
         })
     }
@@ -89,7 +89,7 @@ impl Core {
             if core.await_call(thread, expected)? == Seen::Nothing {
                 return Ok(REPEATED.to_return());
             }
-            thread.wait_request(SHORT_DEADLINE, || core.refuse_pending())?;
+            thread.wait_request(self.short_deadline(), || core.refuse_pending())?;
             Ok(thread.window.result())
         })
     }
@@ -102,6 +102,10 @@ impl Core {
             }
         }
         Err(thread.space.violated("an authorised call repeats itself"))
+    }
+
+    fn short_deadline(&self) -> Duration {
+        self.config.deadline.min(SHORT_DEADLINE)
     }
 
     fn await_call(&self, thread: &Thread, expected: &Expected<'_>) -> Result<Seen, Error> {
@@ -121,7 +125,7 @@ impl Core {
                     thread.consume()?;
                     return Ok(Seen::Nothing);
                 }
-                if start.elapsed() > SHORT_DEADLINE {
+                if start.elapsed() > self.short_deadline() {
                     return Err(thread.space.violated("an expected call was not made"));
                 }
                 continue;
@@ -151,7 +155,7 @@ impl Core {
     pub fn dismiss_unknown(&self) {
         let listener = self.listener.as_fd();
         let start = Instant::now();
-        while start.elapsed() < SHORT_DEADLINE {
+        while start.elapsed() < self.short_deadline() {
             if !seccomp::poll(listener, POLL) {
                 continue;
             }

@@ -4,7 +4,7 @@ use crate::authority::{Ends, Expected};
 use crate::context::SystrapContext;
 use crate::core::Core;
 use crate::space::{Parked, Space};
-use crate::thread::{DEADLINE, Thread};
+use crate::thread::Thread;
 use crate::window::Windows;
 use abi::{Errno, nr};
 use host::process::{Children, Wait, group, wait};
@@ -39,8 +39,7 @@ impl SystrapContext {
         thread.window.prepare();
         let address = thread.window.guest_address();
         let stack = address + STACK_DELTA + STACK_TOP;
-        let expected =
-            Expected { number: nr::__NR_clone, args: [THREAD_FLAGS, stack, 0, 0, 0, 0], fd: None };
+        let expected = Expected { number: nr::__NR_clone, args: [THREAD_FLAGS, stack, 0, 0, 0, 0], fd: None };
         let window = self.thread.window;
         let post = || window.set_operation(op::THREAD, &[THREAD_FLAGS, address]);
         let core = self.core.clone();
@@ -51,7 +50,7 @@ impl SystrapContext {
             return Err(Errno::EAGAIN);
         }
         thread.tid.store(tid as i32, SeqCst);
-        thread.wait_request(DEADLINE, || ()).map_err(|_| Errno::EAGAIN)?;
+        thread.wait_request(self.core.config.deadline, || ()).map_err(|_| Errno::EAGAIN)?;
         if thread.window.kind() != kind::READY {
             space.violated("a new thread was not ready");
             return Err(Errno::EAGAIN);
@@ -76,7 +75,7 @@ impl SystrapContext {
         let from = thread.window.guest_data() + offset;
         thread.window.set_operation(op::RESTORE_XSTATE, &[from, features, size]);
         thread.respond();
-        thread.wait_request(DEADLINE, || ()).map_err(gone)?;
+        thread.wait_request(self.core.config.deadline, || ()).map_err(gone)?;
         Ok(thread)
     }
 
@@ -93,8 +92,7 @@ impl SystrapContext {
         windows.slot(slot).prepare();
         windows.slot(slot).set_spin(self.spin_budget());
         let window = self.thread.window;
-        let expected =
-            Expected { number: nr::__NR_clone, args: [FORK_FLAGS, 0, 0, 0, 0, 0], fd: Some(windows.fd()) };
+        let expected = Expected { number: nr::__NR_clone, args: [FORK_FLAGS, 0, 0, 0, 0, 0], fd: Some(windows.fd()) };
         let post = || window.set_operation(op::FORK, &[FORK_FLAGS]);
         let thread = {
             // No other process is made meanwhile, so the only child that nobody knows is the one made here.
@@ -122,7 +120,10 @@ impl SystrapContext {
             spaces.insert(pid, space.clone());
             Arc::new(Thread::new(space, slot, pid))
         };
-        if thread.wait_request(DEADLINE, || ()).is_err() || thread.window.kind() != kind::DONE || thread.window.result() != 0 {
+        if thread.wait_request(self.core.config.deadline, || ()).is_err()
+            || thread.window.kind() != kind::DONE
+            || thread.window.result() != 0
+        {
             thread.space.kill();
             return Err(Errno::EAGAIN);
         }
@@ -136,7 +137,7 @@ impl Core {
     fn bury(self: &Arc<Core>, windows: Windows, slot: usize) {
         let space = Arc::new(Space::new(Arc::downgrade(self), 0, windows, None, slot));
         let thread = Thread::new(space, slot, 0);
-        if thread.wait_request(DEADLINE, || ()).is_ok() {
+        if thread.wait_request(self.config.deadline, || ()).is_ok() {
             thread.window.set_operation(op::SYSCALL, &[u64::from(nr::__NR_exit), 0, 0, 0, 0, 0, 0, 0]);
             thread.respond();
             self.dismiss_unknown();

@@ -3,8 +3,8 @@
 use crate::core::Core;
 use crate::hands::{Copies, Ranges};
 use crate::thread::{EAGER_LOOKS, Thread};
-use abi::signal::Signal;
 use abi::Errno;
+use abi::signal::Signal;
 use platform::{Context, Error, Event, Fault, Interrupter, MemoryFault, Prot, Regs, Sharing, SpaceHandle};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use crate::doorbell::Doorbell;
 use crate::keeper::{self, Keeper};
 use crate::layout;
 use crate::space::Space;
-use crate::thread::{DEADLINE, Thread};
+use crate::thread::Thread;
 use crate::window::Windows;
 use crate::zygote::{self, Zygote};
 use abi::Errno;
@@ -15,7 +15,7 @@ use platform::{Context, Error, Layout, Platform, SpaceHandle};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 /// What can be chosen.
@@ -23,11 +23,14 @@ use std::time::Duration;
 pub struct Config {
     /// Stubs kept ready for [`Platform::spawn`].
     pub ready: usize,
+    /// A stub that does not answer its sentry for this long, or guest code that cannot be interrupted, is killed. An honest
+    /// one takes longer only when the host itself is stuck.
+    pub deadline: Duration,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { ready: 2 }
+        Config { ready: 2, deadline: Duration::from_secs(10) }
     }
 }
 
@@ -56,6 +59,9 @@ pub struct Core {
     pub xstate: (u64, u64),
     pub cpus: usize,
     pub contention: Contention,
+    /// When [`Core::tick`] was last done, and polls since anybody thought of it.
+    pub last_tick: AtomicU64,
+    pub polls: AtomicU32,
     /// Process group of the zygote and all stubs.
     pub group: i32,
 }
@@ -91,6 +97,8 @@ impl Systrap {
             xstate,
             cpus: host::process::cpus(),
             contention: Contention::new(),
+            last_tick: AtomicU64::new(0),
+            polls: AtomicU32::new(0),
             group,
         });
         keeper::start(&core, group);
@@ -159,7 +167,7 @@ impl Core {
             self.spaces.lock().insert(pid, space.clone());
             Arc::new(Thread::new(space, 0, pid))
         };
-        thread.wait_request(DEADLINE, || ()).map_err(|_| Errno::EAGAIN)?;
+        thread.wait_request(self.config.deadline, || ()).map_err(|_| Errno::EAGAIN)?;
         Ok(thread)
     }
 

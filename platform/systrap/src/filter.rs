@@ -5,7 +5,9 @@
 //! that page is gone before guest code runs.
 
 use abi::nr;
-use systrap_stub::layout::{self, FD, RANGE_HIGH, RUN_LEN, SETUP_LEN, SETUP_TEXT, TEXT, TEXT_LEN, WINDOWS, WINDOWS_LEN};
+use systrap_stub::layout::{
+    self, FD, RANGE_HIGH, RUN_LEN, SETUP_LEN, SETUP_TEXT, TEXT, TEXT_LEN, WINDOWS, WINDOWS_LEN,
+};
 
 const ARCH_X86_64: u32 = 0xc000_003e;
 const RET_ALLOW: u32 = 0x7fff_0000;
@@ -103,23 +105,16 @@ fn rule(program: &mut Vec<u64>, number: u32, checks: &[Check], verdict: u32) {
     let mut r = vec![op(LOAD, NUMBER), need(number)];
     for check in checks {
         match *check {
-            Check::Is(i, value) => r.extend([
-                op(LOAD, arg(i)),
-                need(value as u32),
-                op(LOAD, arg(i) + 4),
-                need((value >> 32) as u32),
-            ]),
+            Check::Is(i, value) => {
+                r.extend([op(LOAD, arg(i)), need(value as u32), op(LOAD, arg(i) + 4), need((value >> 32) as u32)])
+            }
             Check::Below(i, k) => {
                 r.extend([op(LOAD, arg(i)), refuse_from(k), op(LOAD, arg(i) + 4), need(0)]);
             }
             Check::LowBelow(i, k) => r.extend([op(LOAD, arg(i)), refuse_from(k)]),
-            Check::Without(i, bits, value) => r.extend([
-                op(LOAD, arg(i)),
-                op(AND, !bits),
-                need(value),
-                op(LOAD, arg(i) + 4),
-                need(0),
-            ]),
+            Check::Without(i, bits, value) => {
+                r.extend([op(LOAD, arg(i)), op(AND, !bits), need(value), op(LOAD, arg(i) + 4), need(0)])
+            }
             Check::Not(i, k) => r.extend([op(LOAD, arg(i)), jump(JUMP_EQ, k, NEXT, 0)]),
             // Both halves first, lest their sum wraps.
             Check::Range => r.extend([

@@ -3,7 +3,6 @@
 use crate::authority::{Ends, Expected};
 use crate::context::SystrapContext;
 use crate::space::check_range;
-use crate::thread::DEADLINE;
 use crate::window::Window;
 use abi::{Errno, nr, page_up};
 use host::unix::{Blocking, send};
@@ -98,7 +97,7 @@ impl SystrapContext {
         window.set_operation(op, args);
         window.set_spin(self.spin_budget());
         self.thread.respond();
-        self.thread.wait_request(DEADLINE, || ())?;
+        self.thread.wait_request(self.core.config.deadline, || ())?;
         self.done()
     }
 

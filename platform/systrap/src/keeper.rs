@@ -2,12 +2,15 @@
 //! while they ran, and deadlines of interruptions.
 
 use crate::core::Core;
-use crate::thread::{DEADLINE, Thread};
+use crate::thread::{Thread, now_ms};
 use crate::window::Windows;
 use host::process::{Children, Wait, wait};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+/// Not more often than this.
+const TICK_MS: u64 = 2;
 /// Windows kept for the next space.
 const CLEAN_MAX: usize = 16;
 
@@ -133,7 +136,7 @@ impl Core {
             if thread.space.is_dead() {
                 return;
             }
-            if start.elapsed() > DEADLINE {
+            if start.elapsed() > self.config.deadline {
                 thread.space.violated("cannot be interrupted");
                 return;
             }
@@ -146,8 +149,13 @@ impl Core {
 
     /// Done now and then while guest code runs: refuses calls nobody expects, ends guests that resist interruption.
     pub fn tick(&self) {
+        let now = now_ms();
+        let last = self.last_tick.load(Relaxed);
+        if now < last + TICK_MS || self.last_tick.compare_exchange(last, now, Relaxed, Relaxed).is_err() {
+            return;
+        }
         self.refuse_strays();
-        let waiting: Vec<_> = self.waiting.lock().iter().filter(|t| t.overdue()).cloned().collect();
+        let waiting: Vec<_> = self.waiting.lock().iter().filter(|t| t.overdue(self.config.deadline)).cloned().collect();
         for thread in waiting {
             thread.space.violated("cannot be interrupted");
         }

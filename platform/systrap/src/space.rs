@@ -8,8 +8,8 @@ use parking_lot::{Mutex, RwLock};
 use platform::{Error, MemoryFault, SpaceHandle};
 use std::collections::HashSet;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use systrap_stub::layout::{GUEST_MAX, SLOTS};
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);

@@ -5,15 +5,16 @@ use crate::window::Window;
 use host::futex;
 use parking_lot::Mutex;
 use platform::{Error, Interrupter};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, OnceLock};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::{Relaxed, SeqCst}};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 use systrap_stub::layout::INTERRUPT;
 use systrap_stub::window::attention;
 
-/// A stub that does not answer the sentry for this long is killed.
-pub const DEADLINE: Duration = Duration::from_secs(10);
 /// How often a worker looks before it sleeps on a window, in pauses.
 const SPINS: u32 = 3000;
 /// Looks before the first `pause`, which takes as long as a quick answer.
@@ -117,12 +118,12 @@ impl Thread {
     }
 
     /// Whether guest code has resisted an interruption for too long: it has tampered with its signal handling.
-    pub fn overdue(&self) -> bool {
+    pub fn overdue(&self, deadline: Duration) -> bool {
         let since = self.interrupted_at.load(SeqCst);
         since != 0
             && self.running.load(SeqCst)
             && !self.requested()
-            && now_ms().saturating_sub(since) > DEADLINE.as_millis() as u64
+            && now_ms().saturating_sub(since) > deadline.as_millis() as u64
     }
 
     /// Sends the interrupt to the host thread, if it lives.
@@ -143,7 +144,7 @@ impl Interrupter for Thread {
 }
 
 /// Milliseconds since some moment before the first call, plus one.
-fn now_ms() -> u64 {
+pub fn now_ms() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_millis() as u64 + 1
 }

@@ -6,7 +6,10 @@ use host::shared_mapping::SharedMapping;
 use platform::Regs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering::{Relaxed, SeqCst}};
+use std::sync::atomic::{
+    AtomicU32,
+    Ordering::{Relaxed, SeqCst},
+};
 use systrap_stub::layout::{DATA, DATA_LEN, SLOT, SLOTS, WINDOWS, WINDOWS_LEN};
 use systrap_stub::window::{Control, reg};
 

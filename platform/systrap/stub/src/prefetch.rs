@@ -12,7 +12,8 @@ const STEP: usize = 4;
 const CALL: usize = STEP * PREFETCH_MAX;
 /// Argument registers, in the order of the system call.
 static ARGS: [u8; 8] = [5, 4, 3, 10, 8, 9, 9, 9];
-const _: () = assert!(reg::RDI == 5 && reg::RSI == 4 && reg::RDX == 3 && reg::R10 == 10 && reg::R8 == 8 && reg::R9 == 9);
+const _: () =
+    assert!(reg::RDI == 5 && reg::RSI == 4 && reg::RDX == 3 && reg::R10 == 10 && reg::R8 == 8 && reg::R9 == 9);
 
 const STRING: u8 = 1;
 const STRUCT: u8 = 2;

@@ -235,7 +235,8 @@ unsafe fn fresh(windows: u64, socket: u64) -> ! {
         const SIGINFO: u64 = 4;
         // The kernel insists on a restorer; the handler never uses it.
         let handler = crate::signal::on_signal as *const () as u64;
-        let action = [handler, ONSTACK | NODEFER | RESTART | RESTORER | SIGINFO, entry::nested_return as *const () as u64, 0];
+        let action =
+            [handler, ONSTACK | NODEFER | RESTART | RESTORER | SIGINFO, entry::nested_return as *const () as u64, 0];
         for signal in [31, 11, 7, 4, 8, 5, INTERRUPT as u64] {
             must(sys::setup(sys::RT_SIGACTION, [signal, action.as_ptr() as u64, 0, 8, 0, 0]), 43);
         }

@@ -27,42 +27,42 @@ fn refused(platform: &dyn Platform, number: u64, args: [u64; 6]) {
 fn chosen_host_calls_are_refused(platform: &dyn Platform) {
     let thread = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x4_0000;
     for (number, args) in [
-        (2, [CODE, 0, 0, 0, 0, 0]),                  // open
-        (257, [u64::MAX, CODE, 0, 0, 0, 0]),         // openat
-        (59, [CODE, 0, 0, 0, 0, 0]),                 // execve
-        (56, [17, 0, 0, 0, 0, 0]),                   // clone: a process
-        (56, [0x8000 | 17, 0, 0, 0, 0, 0]),          // the very clone the stub makes
-        (56, [thread, DATA + 0x800, 0, 0, 0, 0]),    // a thread
-        (57, [0; 6]),                                // fork
-        (58, [0; 6]),                                // vfork
-        (435, [DATA, 88, 0, 0, 0, 0]),               // clone3
-        (60, [0; 6]),                                // exit
-        (62, [1, 9, 0, 0, 0, 0]),                    // kill
-        (101, [16, 1, 0, 0, 0, 0]),                  // ptrace
-        (310, [1, DATA, 1, DATA, 1, 0]),             // process_vm_readv
-        (14, [0, DATA, 0, 8, 0, 0]),                 // rt_sigprocmask
-        (13, [11, DATA, 0, 8, 0, 0]),                // rt_sigaction
-        (15, [0; 6]),                                // rt_sigreturn
-        (317, [1, 0, DATA, 0, 0, 0]),                // seccomp
-        (157, [38, 1, 0, 0, 0, 0]),                  // prctl NO_NEW_PRIVS
-        (157, [1, 0, 0, 0, 0, 0]),                   // prctl PDEATHSIG off
-        (158, [0x1001, 0, 0, 0, 0, 0]),              // arch_prctl
-        (202, [DATA, 6, 0, 0, 0, 0]),                // futex LOCK_PI
-        (202, [DATA, 3, 0, 0, DATA, 0]),             // futex REQUEUE
-        (41, [1, 1, 0, 0, 0, 0]),                    // socket
-        (46, [3, DATA, 0, 0, 0, 0]),                 // sendmsg
-        (33, [0, 1, 0, 0, 0, 0]),                    // dup2
-        (16, [0, 0, 0, 0, 0, 0]),                    // ioctl
-        (28, [DATA, 0x1000, 9, 0, 0, 0]),            // madvise REMOVE
-        (28, [DATA, 0x1000, 12, 0, 0, 0]),           // madvise MERGEABLE
-        (28, [DATA, 0x1000, 100, 0, 0, 0]),          // madvise HWPOISON
-        (25, [DATA, 0x1000, 0x2000, 1, 0, 0]),       // mremap
-        (27, [DATA, 0x1000, DATA, 0, 0, 0]),         // mincore
-        (323, [0; 6]),                               // userfaultfd
-        (425, [1, DATA, 0, 0, 0, 0]),                // io_uring_setup
+        (2, [CODE, 0, 0, 0, 0, 0]),                                     // open
+        (257, [u64::MAX, CODE, 0, 0, 0, 0]),                            // openat
+        (59, [CODE, 0, 0, 0, 0, 0]),                                    // execve
+        (56, [17, 0, 0, 0, 0, 0]),                                      // clone: a process
+        (56, [0x8000 | 17, 0, 0, 0, 0, 0]),                             // the very clone the stub makes
+        (56, [thread, DATA + 0x800, 0, 0, 0, 0]),                       // a thread
+        (57, [0; 6]),                                                   // fork
+        (58, [0; 6]),                                                   // vfork
+        (435, [DATA, 88, 0, 0, 0, 0]),                                  // clone3
+        (60, [0; 6]),                                                   // exit
+        (62, [1, 9, 0, 0, 0, 0]),                                       // kill
+        (101, [16, 1, 0, 0, 0, 0]),                                     // ptrace
+        (310, [1, DATA, 1, DATA, 1, 0]),                                // process_vm_readv
+        (14, [0, DATA, 0, 8, 0, 0]),                                    // rt_sigprocmask
+        (13, [11, DATA, 0, 8, 0, 0]),                                   // rt_sigaction
+        (15, [0; 6]),                                                   // rt_sigreturn
+        (317, [1, 0, DATA, 0, 0, 0]),                                   // seccomp
+        (157, [38, 1, 0, 0, 0, 0]),                                     // prctl NO_NEW_PRIVS
+        (157, [1, 0, 0, 0, 0, 0]),                                      // prctl PDEATHSIG off
+        (158, [0x1001, 0, 0, 0, 0, 0]),                                 // arch_prctl
+        (202, [DATA, 6, 0, 0, 0, 0]),                                   // futex LOCK_PI
+        (202, [DATA, 3, 0, 0, DATA, 0]),                                // futex REQUEUE
+        (41, [1, 1, 0, 0, 0, 0]),                                       // socket
+        (46, [3, DATA, 0, 0, 0, 0]),                                    // sendmsg
+        (33, [0, 1, 0, 0, 0, 0]),                                       // dup2
+        (16, [0, 0, 0, 0, 0, 0]),                                       // ioctl
+        (28, [DATA, 0x1000, 9, 0, 0, 0]),                               // madvise REMOVE
+        (28, [DATA, 0x1000, 12, 0, 0, 0]),                              // madvise MERGEABLE
+        (28, [DATA, 0x1000, 100, 0, 0, 0]),                             // madvise HWPOISON
+        (25, [DATA, 0x1000, 0x2000, 1, 0, 0]),                          // mremap
+        (27, [DATA, 0x1000, DATA, 0, 0, 0]),                            // mincore
+        (323, [0; 6]),                                                  // userfaultfd
+        (425, [1, DATA, 0, 0, 0, 0]),                                   // io_uring_setup
         (0x4000_0000 | 9, [0x1000_0000, 0x1000, 3, 0x32, u64::MAX, 0]), // x32 mmap
-        (0x4000_0000 | 59, [CODE, 0, 0, 0, 0, 0]),   // x32 execve
-        (1 << 32 | 59, [CODE, 0, 0, 0, 0, 0]),       // high bits, which the host cuts off
+        (0x4000_0000 | 59, [CODE, 0, 0, 0, 0, 0]),                      // x32 execve
+        (1 << 32 | 59, [CODE, 0, 0, 0, 0, 0]),                          // high bits, which the host cuts off
     ] {
         refused(platform, number, args);
     }
@@ -126,9 +126,35 @@ fn mappings_stay_in_the_guests_part(platform: &dyn Platform) {
 fn random_calls_with_interesting_arguments(platform: &dyn Platform) {
     let mut random = Random(0x5eed_5eed_5eed_5eed);
     let values = [
-        0, 1, 3, 5, 7, 9, 0x11, 0x12, 0x32, 0x4032, 0x1000, 0x2000, 0x8011, 0xffff_f000, 1 << 32, CODE, DATA, DATA + 0xff0,
-        0x1000_0000, GUEST_MAX - 0x1000, GUEST_MAX, 0x7ffe_0000_0000, WINDOWS, WINDOWS_LEN, STACKS, TEXT, u64::MAX,
-        0x8000_0000_0000, 0xffff_ffff_ff60_0000,
+        0,
+        1,
+        3,
+        5,
+        7,
+        9,
+        0x11,
+        0x12,
+        0x32,
+        0x4032,
+        0x1000,
+        0x2000,
+        0x8011,
+        0xffff_f000,
+        1 << 32,
+        CODE,
+        DATA,
+        DATA + 0xff0,
+        0x1000_0000,
+        GUEST_MAX - 0x1000,
+        GUEST_MAX,
+        0x7ffe_0000_0000,
+        WINDOWS,
+        WINDOWS_LEN,
+        STACKS,
+        TEXT,
+        u64::MAX,
+        0x8000_0000_0000,
+        0xffff_ffff_ff60_0000,
     ];
     let numbers = [9, 10, 11, 28, 202, 3, 131, 157, 56, 60, 25, 26, 27, 15];
     let mut attacker = spawn(platform, CALL_RBX);
@@ -177,7 +203,9 @@ fn thief(close: bool) -> Vec<u8> {
         code.extend_from_slice(&WINDOWS.to_le_bytes());
         code.push(0xbe);
         code.extend_from_slice(&(WINDOWS_LEN as u32).to_le_bytes());
-        code.extend_from_slice(&[0xba, 3, 0, 0, 0, 0x41, 0xba, 0x11, 0, 0, 0, 0x41, 0xb8, FD as u8, 0, 0, 0, 0x45, 0x31, 0xc9]);
+        code.extend_from_slice(&[
+            0xba, 3, 0, 0, 0, 0x41, 0xba, 0x11, 0, 0, 0, 0x41, 0xb8, FD as u8, 0, 0, 0, 0x45, 0x31, 0xc9,
+        ]);
     }
     code.extend_from_slice(&[0xff, 0xd3, 0xe9]);
     let back = -(code.len() as i32 + 4);

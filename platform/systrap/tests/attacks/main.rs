@@ -15,7 +15,9 @@ use std::time::Instant;
 type Case = (&'static str, fn(&dyn Platform));
 
 fn main() {
-    let platform = systrap::Systrap::new(systrap::Config::default()).expect("start systrap");
+    let deadline = std::time::Duration::from_secs(1);
+    let config = systrap::Config { deadline, ..systrap::Config::default() };
+    let platform = systrap::Systrap::new(config).expect("start systrap");
     let filters: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let cases = [posture::CASES, calls::CASES, scribble::CASES, wild::CASES].concat();
     let mut run = 0;

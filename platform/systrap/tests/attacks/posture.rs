@@ -11,7 +11,13 @@ fn check(pid: i32) {
     let fds: Vec<_> = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().collect();
     assert!(fds.is_empty(), "descriptors of {pid}: {fds:?}");
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    for line in ["Seccomp:\t2", "Seccomp_filters:\t1", "NoNewPrivs:\t1", "SigBlk:\t0000000000000000", "SigPnd:\t0000000000000000"] {
+    for line in [
+        "Seccomp:\t2",
+        "Seccomp_filters:\t1",
+        "NoNewPrivs:\t1",
+        "SigBlk:\t0000000000000000",
+        "SigPnd:\t0000000000000000",
+    ] {
         assert!(status.contains(line), "{line} is not in\n{status}");
     }
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
@@ -24,7 +30,10 @@ fn check(pid: i32) {
         assert!(!stub || !line.starts_with("7fffc0006000"), "the set-up text is there: {line}");
     }
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
-    assert!(limits.lines().any(|l| l.starts_with("Max core file size") && l.contains(" 0 ")), "no core dumps: {limits}");
+    assert!(
+        limits.lines().any(|l| l.starts_with("Max core file size") && l.contains(" 0 ")),
+        "no core dumps: {limits}"
+    );
 }
 
 fn a_stub_has_nothing(platform: &dyn Platform) {
