@@ -84,8 +84,9 @@ async fn before_guest(current: &mut Current) -> Option<exit::Reason> {
         match signal::deliver(current) {
             Delivery::Continue => return None,
             Delivery::Stop(signal) => exit::stop_group(current, signal).await,
-            Delivery::Exit { signal, core } => {
-                return Some(exit::Reason::Group(exit::status_of_signal(signal, core)));
+            Delivery::Exit { signal, .. } => {
+                // No core file is ever written, and the status tells of a core only where there is one.
+                return Some(exit::Reason::Group(exit::status_of_signal(signal, false)));
             }
         }
     }
