@@ -50,8 +50,9 @@ pub fn mount(current: &mut Current, args: Args) -> SysResult {
         return Ok(0);
     }
     if flags & MS_PROPAGATION != 0 {
-        // There is one mount namespace, so nothing could propagate.
-        return if is_mount_root(&at) { Ok(0) } else { Err(Errno::EINVAL) };
+        // All mounts are private: what is asked for is accepted, and nothing propagates.
+        let one = (flags & MS_PROPAGATION).is_power_of_two();
+        return if one && is_mount_root(&at) { Ok(0) } else { Err(Errno::EINVAL) };
     }
     if flags & MS_MOVE != 0 {
         let from = current.find(AT_FDCWD, &source, WalkFlags::FOLLOW)?;
@@ -60,6 +61,9 @@ pub fn mount(current: &mut Current, args: Args) -> SysResult {
         }
         from.mount.move_to(&at)?;
         return Ok(0);
+    }
+    if file_system.is_empty() {
+        return Err(Errno::EINVAL);
     }
     let file_system = fs::make(&file_system, &source, &data, current)?;
     Mount::of(file_system, &source, mount_flags).attach(&at)?;

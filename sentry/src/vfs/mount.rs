@@ -33,6 +33,13 @@ bitflags::bitflags! {
     }
 }
 
+impl MountFlags {
+    /// Access times are kept as `relatime` has it unless they are not kept at all.
+    fn with_default_access_times(self) -> MountFlags {
+        if self.contains(MountFlags::NOATIME) { self } else { self | MountFlags::RELATIME }
+    }
+}
+
 /// A file system with its dentries and what hangs on its inodes: shared by all its mounts.
 pub struct SuperBlock {
     /// What is mounted.
@@ -93,7 +100,7 @@ impl Mount {
             superblock,
             root,
             source: source.into(),
-            flags: AtomicU32::new(flags.bits()),
+            flags: AtomicU32::new(flags.with_default_access_times().bits()),
             parent: RwLock::new(None),
             children: RwLock::default(),
         })
@@ -118,7 +125,7 @@ impl Mount {
 
     /// Replaces its flags (`MS_REMOUNT|MS_BIND`).
     pub fn set_flags(&self, flags: MountFlags) {
-        self.flags.store(flags.bits(), Ordering::Relaxed);
+        self.flags.store(flags.with_default_access_times().bits(), Ordering::Relaxed);
     }
 
     /// The place of its root.

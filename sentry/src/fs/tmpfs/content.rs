@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{BLOCK, Tmpfs};
 use crate::Errno;
@@ -68,6 +69,21 @@ impl Content {
 
     /// Writes some of `data`; less than all when space runs out on the way.
     pub fn write(&mut self, fs: &Tmpfs, offset: u64, data: &[u8]) -> Result<usize, Errno> {
+        match self.write_all(fs, offset, data) {
+            Err(Errno::ENOSPC) => {}
+            done => return done,
+        }
+        // In a file without holes all blocks left go behind its end; into holes they may go anywhere.
+        let left = fs.max_blocks.saturating_sub(fs.blocks.load(Ordering::Relaxed));
+        let end = if self.sparse || offset > self.size { offset / BLOCK + left.saturating_sub(1) } else { self.charged + left };
+        let room = end.saturating_mul(BLOCK).saturating_sub(offset);
+        match usize::try_from(room).unwrap_or(usize::MAX).min(data.len()) {
+            0 => Err(Errno::ENOSPC),
+            fits => self.write_all(fs, offset, &data[..fits]),
+        }
+    }
+
+    fn write_all(&mut self, fs: &Tmpfs, offset: u64, data: &[u8]) -> Result<usize, Errno> {
         if data.is_empty() {
             return Ok(0);
         }
