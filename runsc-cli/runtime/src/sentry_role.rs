@@ -184,14 +184,16 @@ fn boot_config(
     let upper = (options.overlay != Overlay::None && view.upper.is_some()).then_some(view.exports.len() as u32);
     let mut mounts: Vec<MountSpec> = Vec::new();
     for (index, export) in view.exports.iter().enumerate() {
+        let overlay = match (index, upper) {
+            (0, Some(upper)) => boot::Upper::Attach(upper),
+            _ if export.memory_overlay => boot::Upper::Memory,
+            _ => boot::Upper::None,
+        };
         let kind = MountKind::Gofer {
             attach: index as u32,
-            read_only: export.read_only && !export.memory_overlay,
-            overlay: match (index, upper) {
-                (0, Some(upper)) => boot::Upper::Attach(upper),
-                _ if export.memory_overlay => boot::Upper::Memory,
-                _ => boot::Upper::None,
-            },
+            // What lies below an overlay is not written to, but the mount is.
+            read_only: export.read_only && overlay == boot::Upper::None,
+            overlay,
             shared: !export.read_only,
         };
         mounts.push(MountSpec { target: bytes(&export.target), kind });
