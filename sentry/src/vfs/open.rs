@@ -176,11 +176,11 @@ pub async fn open_location(
         attributes::drop_privileges(&location, &current.task.credentials())?;
     }
     let file = open_file(current, &location, how.flags).await?;
+    notify::at_file(&location, Events::OPEN);
     if truncates {
         location.inode().set_attributes(&SetAttributes { size: Some(0), ..SetAttributes::default() })?;
         notify::at_file(&location, Events::MODIFY);
     }
-    notify::at_file(&location, Events::OPEN);
     Ok(FileDescription::new(file, Some(location), how.flags))
 }
 

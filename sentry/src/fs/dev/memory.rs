@@ -25,7 +25,8 @@ impl Device for MemoryDevices {
             3 => Arc::new(Null),
             5 => Arc::new(Zero { full: false }),
             7 => Arc::new(Zero { full: true }),
-            8 | 9 => Arc::new(Random { queue: WaitQueue::new() }),
+            8 => Arc::new(Random { queue: Some(WaitQueue::new()) }),
+            9 => Arc::new(Random { queue: None }),
             _ => return Err(Errno::ENXIO),
         })
     }
@@ -82,7 +83,8 @@ fn zeros() -> Result<MapSource, Errno> {
 }
 
 struct Random {
-    queue: WaitQueue,
+    /// `urandom` cannot be polled.
+    queue: Option<WaitQueue>,
 }
 
 impl File for Random {
@@ -97,7 +99,7 @@ impl File for Random {
         Ok(data.len())
     }
     fn wait_queue(&self) -> Option<WaitQueue> {
-        Some(self.queue.clone())
+        self.queue.clone()
     }
     fn ioctl(&self, current: &mut Current, command: u32, argument: u64) -> SysResult {
         match command {

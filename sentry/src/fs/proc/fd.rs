@@ -46,9 +46,11 @@ pub(super) fn target(subject: &Subject, number: i32, current: &Current) -> Resul
 /// ENOENT when it has been closed, EACCES.
 pub(super) fn info(subject: &Subject, number: i32, current: &Current) -> Result<Vec<u8>, Errno> {
     const O_CLOEXEC: u32 = 0o2000000;
+    const O_LARGEFILE: u32 = 0o100000;
     let files = subject.private_task(current)?.files()?;
     let (description, close_on_exec) = files.get_with_flag(number).map_err(|_| Errno::ENOENT)?;
-    let flags = description.flags().bits() | if close_on_exec { O_CLOEXEC } else { 0 };
+    let large = if description.location.is_some() { O_LARGEFILE } else { 0 };
+    let flags = description.flags().bits() | large | if close_on_exec { O_CLOEXEC } else { 0 };
     let position = *description.position.lock();
     let location = nameless::location_of(&description)?;
     let ino = location.inode().metadata().map_or(0, |metadata| metadata.ino);

@@ -179,7 +179,7 @@ impl ProcInode {
             What::Root | What::Process => 0o555,
             What::Fixed(entry) => entry.permissions,
             What::Fd(number) => fd::link_permissions(&self.subject, number),
-            What::FdInfo(_) => 0o400,
+            What::FdInfo(_) => 0o444,
         }
     }
 
@@ -331,15 +331,12 @@ impl Inode for ProcInode {
         Ok(target.location.map_or_else(|| LinkTarget::Path(target.text), LinkTarget::Jump))
     }
 
-    fn open(self: Arc<Self>, _: &Location, flags: OpenFlags, current: &mut Current) -> Result<Arc<dyn File>, Errno> {
+    fn open(self: Arc<Self>, _: &Location, _: OpenFlags, current: &mut Current) -> Result<Arc<dyn File>, Errno> {
         if self.file_type() == FileType::Directory {
             return Ok(Arc::new(ProcDirectory(self)));
         }
         match self.what {
             What::Fixed(Entry { kind: Kind::Text(read), .. }) => {
-                if flags.writes() {
-                    return Err(Errno::EACCES);
-                }
                 // Rights are checked now, not only when it is read.
                 if matches!(self.subject, Subject::Process(_) | Subject::Thread(..)) {
                     process::check_open(*read, &self.subject, current)?;
@@ -361,6 +358,11 @@ struct ProcText {
 impl File for ProcText {
     fn is_seekable(&self) -> bool {
         true
+    }
+
+    fn size(&self) -> Result<u64, Errno> {
+        // How long the text will be is not known before it is made.
+        Err(Errno::EINVAL)
     }
 
     fn read(&self, at: IoPosition, buf: &mut [u8], current: &Current) -> Result<usize, Errno> {

@@ -22,7 +22,7 @@ static PROCESS: &[Entry] = &[
     Entry::link("cwd", links::cwd),
     Entry::private("environ", memory::environ),
     Entry::link("exe", links::exe),
-    Entry::text("gid_map", whole_map),
+    Entry::writable("gid_map", whole_map, not_permitted),
     Entry::private("io", stat::io),
     Entry::text("limits", limits::limits),
     Entry::text("loginuid", unset_login),
@@ -36,16 +36,16 @@ static PROCESS: &[Entry] = &[
     Entry::writable("oom_score_adj", status::oom_score_adj, status::set_oom_score_adj),
     Entry::private("personality", status::personality),
     Entry::link("root", links::root),
-    Entry::text("sched", status::sched),
+    Entry::writable("sched", status::sched, |_, _, _| Ok(())),
     Entry::text("schedstat", stat::schedstat),
     Entry::text("sessionid", unset_login),
-    Entry::text("setgroups", |_, _| Ok(b"allow\n".to_vec())),
+    Entry::writable("setgroups", |_, _| Ok(b"allow\n".to_vec()), not_permitted),
     Entry::text("smaps", memory::smaps),
     Entry::text("stat", stat::stat),
     Entry::text("statm", stat::statm),
     Entry::text("status", status::status),
     Entry::text("timerslack_ns", status::timer_slack),
-    Entry::text("uid_map", whole_map),
+    Entry::writable("uid_map", whole_map, not_permitted),
     Entry::text("wchan", |_, _| Ok(b"0".to_vec())),
 ];
 
@@ -61,7 +61,7 @@ static THREAD: &[Entry] = &[
     Entry::link("cwd", links::cwd),
     Entry::private("environ", memory::environ),
     Entry::link("exe", links::exe),
-    Entry::text("gid_map", whole_map),
+    Entry::writable("gid_map", whole_map, not_permitted),
     Entry::private("io", stat::io),
     Entry::text("limits", limits::limits),
     Entry::text("maps", memory::maps),
@@ -72,13 +72,13 @@ static THREAD: &[Entry] = &[
     Entry::writable("oom_score_adj", status::oom_score_adj, status::set_oom_score_adj),
     Entry::private("personality", status::personality),
     Entry::link("root", links::root),
-    Entry::text("sched", status::sched),
+    Entry::writable("sched", status::sched, |_, _, _| Ok(())),
     Entry::text("schedstat", stat::schedstat),
     Entry::text("smaps", memory::smaps),
     Entry::text("stat", stat::stat),
     Entry::text("statm", stat::statm),
     Entry::text("status", status::status),
-    Entry::text("uid_map", whole_map),
+    Entry::writable("uid_map", whole_map, not_permitted),
     Entry::text("wchan", |_, _| Ok(b"0".to_vec())),
 ];
 
@@ -104,6 +104,11 @@ fn cgroup(_: &Subject, _: &Current) -> Result<Vec<u8>, Errno> {
 /// No user namespaces: all ids stand for themselves.
 fn whole_map(_: &Subject, _: &Current) -> Result<Vec<u8>, Errno> {
     Ok(b"         0          0 4294967295\n".to_vec())
+}
+
+/// What is fixed for the only user namespace.
+fn not_permitted(_: &Subject, _: &[u8], _: &Current) -> Result<(), Errno> {
+    Err(Errno::EPERM)
 }
 
 /// Nobody logged in.

@@ -90,9 +90,9 @@ impl Pipe {
     /// Changes the capacity (`F_SETPIPE_SZ`) to `bytes` rounded up to a power-of-two number of pages; gives the new one.
     ///
     /// # Errors
-    /// EINVAL for 0 or more than 2 GiB, EPERM above [`MAX_SIZE`] unless `may_exceed`, EBUSY when more is in the pipe.
+    /// EINVAL for more than 2 GiB, EPERM above [`MAX_SIZE`] unless `may_exceed`, EBUSY when more is in the pipe.
     pub fn set_capacity(&self, bytes: u64, may_exceed: bool) -> Result<usize, Errno> {
-        if bytes == 0 || bytes > 1 << 31 {
+        if bytes > 1 << 31 {
             return Err(Errno::EINVAL);
         }
         let size = bytes.max(PIPE_BUF as u64).next_power_of_two();
