@@ -28,6 +28,7 @@ mod attributes;
 mod copy;
 mod dir;
 mod fd;
+mod kcmp;
 mod link;
 mod lock;
 mod mount;

@@ -217,8 +217,13 @@ pub async fn waitid(current: &mut Current, args: Args) -> SysResult {
     if !WaitOptions::all().contains(options) || !options.intersects(changes) {
         return Err(Errno::EINVAL);
     }
+    let asked = options;
     let (which, options) = waitid_target(current, args.i32(0), args.i32(1), options)?;
     let report = wait::wait(current, which, options).await?;
+    // A non-blocking pidfd says so in its own way.
+    if report.is_none() && !asked.contains(WaitOptions::NOHANG) {
+        return Err(Errno::EAGAIN);
+    }
     if args.u64(2) != 0 {
         // Linux stores signo, errno, code, pid, uid and status only; the rest of the 128 bytes stays as it was.
         let info = report.as_ref().map_or_else(empty_info, info_of);

@@ -109,6 +109,8 @@ pub async fn dispatch(current: &mut Current, number: u64, args: Args) -> SysResu
         __NR_prctl => prctl::prctl(current, args),
         __NR_arch_prctl => prctl::arch_prctl(current, args),
 
+        __NR_kcmp => kcmp::kcmp(current, args),
+
         // Scheduling: sched.rs
         __NR_sched_setscheduler => sched::sched_setscheduler(current, args),
         __NR_sched_getscheduler => sched::sched_getscheduler(current, args),
