@@ -98,7 +98,7 @@ impl CloneRequest {
         let invalid = has(CloneFlags::THREAD) && !has(CloneFlags::SIGHAND)
             || has(CloneFlags::SIGHAND) && !has(CloneFlags::VM)
             || has(CloneFlags::SIGHAND) && has(CloneFlags::CLEAR_SIGHAND)
-            || has(CloneFlags::THREAD) && has(CloneFlags::NEWPID | CloneFlags::NEWUSER)
+            || has(CloneFlags::THREAD) && self.flags.intersects(CloneFlags::NEWPID | CloneFlags::NEWUSER)
             || has(CloneFlags::FS) && self.flags.intersects(CloneFlags::NEWNS | CloneFlags::NEWUSER)
             || has(CloneFlags::SYSVSEM) && has(CloneFlags::NEWIPC)
             || has(CloneFlags::PIDFD) && has(CloneFlags::DETACHED);
