@@ -27,7 +27,10 @@ pub fn cases(c: &mut Cases) {
     c.add("futex/wake_across_fork", |t| {
         let w = word(t);
         let pid = fork(t, || {
-            t.ret("child", sys!(futex(w, 0, 0, 0, 0, 0)));
+            let woken = sys!(futex(w, 0, 0, 0, 0, 0));
+            // After the parent has recorded how many it woke.
+            sleep_ms(20);
+            t.ret("child", woken);
         });
         sleep_ms(20);
         call!(t, futex(w, 1, 10, 0, 0, 0));
