@@ -16,4 +16,4 @@ exec 3> fd3; echo to-three >&3; exec 3>&-; cat fd3
 read -r -t 0.1 x < <(sleep 1); echo "timeout status $((  $? > 128 ))"
 echo *; mkdir -p d/e; touch d/e/{x,y}.txt; echo d/e/*.txt
 printf '%s\n' {1..5} | tail -2; ( ulimit -n 64; ulimit -n ); coproc cat; echo ping >&"${COPROC[1]}"; read -r r <&"${COPROC[0]}"; echo "$r"; kill "$COPROC_PID"; wait 2>/dev/null
-(bash -c 'kill -9 $$') 2>/dev/null; echo "killed $?"; bash -c 'exit 300'; echo "exit $?"
+{ bash -c 'kill -9 $$'; } 2>/dev/null; echo "killed $?"; bash -c 'exit 300'; echo "exit $?"

@@ -40,7 +40,7 @@ pub async fn main(mut current: Current) {
             }
             Ok(Event::Syscall32) => current.context.regs_mut().rax = abi::Errno::ENOSYS.to_return() as u64,
             Ok(Event::Fault(fault)) => serve_fault(&mut current, &fault),
-            Ok(Event::Interrupted) => {}
+            Ok(Event::Interrupted) => current.orig_rax = None,
             Err(error) => {
                 tracing::warn!(tid = current.task.tid, %error, "a guest thread is lost");
                 current.task.group.exit(exit::status_of_signal(abi::signal::Signal::SIGKILL, false));
