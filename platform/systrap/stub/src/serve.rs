@@ -143,6 +143,9 @@ pub unsafe extern "C" fn serve(w: *mut Control, why: u32) {
             put(reg::RFLAGS, rflags);
             put(reg::R11, rflags);
             put(reg::RCX, get(reg::RIP));
+            // The quick answer below does not choose the exit anew: what the last one left must not count (a return from a
+            // signal handler may have gone by iretq, and its frame is still there).
+            ptr::write_volatile(&raw mut (*w).slow_exit, 0);
         }
         let call = why == kind::CALL || why == kind::SIGNAL && ptr::read_volatile(&raw const (*w).signal) == SIGSYS;
         let ranges = if call { prefetch(w, get(reg::RAX)) } else { 0 };
