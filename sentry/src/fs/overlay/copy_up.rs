@@ -99,13 +99,13 @@ impl OverlayInode {
         keep: Option<u64>,
     ) -> Result<Arc<dyn Inode>, Errno> {
         let root = fs.upper.root();
-        let (upper, temporary) = match root.create_unnamed(node) {
-            Ok(upper) => (upper, None),
-            Err(Errno::EOPNOTSUPP) => {
+        let (upper, temporary) = match fs.kind {
+            Upper::Temporary => (root.create_unnamed(node)?, None),
+            // The host can give a name to what has one only.
+            Upper::Persistent => {
                 let name = fs.temporary_name();
                 (root.create(&name, node)?, Some(name))
             }
-            Err(error) => return Err(error),
         };
         let filled = copy_contents(lower, &upper, keep).and_then(|()| copy_attributes(lower, &upper));
         let named = filled.and_then(|()| match (&place, &temporary) {

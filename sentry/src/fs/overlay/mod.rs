@@ -205,7 +205,9 @@ impl OverlayFs {
 
     /// A name for a file that is not yet to be seen.
     fn temporary_name(&self) -> Vec<u8> {
-        format!(".overlay-copy-{}", self.serial.fetch_add(1, Ordering::Relaxed)).into_bytes()
+        // One that was left behind by a sandbox which was killed must not be in the way.
+        let now = host::clock::realtime_ns();
+        format!(".overlay-copy-{now:x}-{}", self.serial.fetch_add(1, Ordering::Relaxed)).into_bytes()
     }
 }
 
