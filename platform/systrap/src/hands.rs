@@ -174,8 +174,9 @@ impl SystrapContext {
                 send(socket.as_fd(), &[0; 8], &[fd], Blocking::Yes)?;
             }
             let received = self.operate(op::SETUP_RECEIVE, &[]).map_err(|_| Errno::ESRCH)?;
-            close = Errno::from_return(received)?;
-            args[4] = close;
+            args[4] = Errno::from_return(received)?;
+            // It may well be number 0.
+            close = args[4] + 1;
         }
         self.system_call(op::SETUP_SYSCALL, number, args, close)
     }

@@ -192,13 +192,13 @@ fn receive(rights: *mut Rights, control_len: u64) -> i64 {
     sys::setup(sys::RECVMSG, [SOCKET, (&raw const message) as u64, 0, 0, 0, 0])
 }
 
-/// A system call in the sentry's name, and one descriptor closed after it.
+/// A system call in the sentry's name, and after it the descriptor `close - 1` closed; 0: none.
 #[unsafe(link_section = ".setup")]
 #[inline(never)]
 pub fn call(number: u64, args: [u64; 6], close: u64) -> i64 {
     let result = sys::setup(number, args);
     if close != 0 {
-        sys::setup(sys::CLOSE, [close, 0, 0, 0, 0, 0]);
+        sys::setup(sys::CLOSE, [close - 1, 0, 0, 0, 0, 0]);
     }
     result
 }
