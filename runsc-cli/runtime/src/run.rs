@@ -30,6 +30,9 @@ const FORWARDED: &[i32] = &[SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, 
 /// First of the host user ids that sandboxes of root run as; each process id maps to one, so that no two live sandboxes share it.
 const FIRST_SANDBOX_ID: u32 = 0x7000_0000;
 
+/// How long after the gofer's end the sentry's is waited for: it may have been the cause.
+const GRACE: Duration = Duration::from_millis(50);
+
 /// Runs a program in a sandbox until it ends; what the command exits with.
 ///
 /// # Errors
@@ -67,6 +70,8 @@ impl Sandbox {
         let failed = |what: &'static str| {
             move |errno: abi::Errno| Error::new(format!("cannot start the sandbox: {what}: {errno}"))
         };
+        // First, so that it inherits no end of a socket.
+        let janitor = start_janitor(cgroups).map_err(failed("no janitor process"))?;
         let (client, server) = Connection::pair().map_err(failed("no socket for the gofer"))?;
         let (control, sentry_control) = Control::pair().map_err(failed("no control socket"))?;
         let (uid, gid) = launch::ids();
@@ -74,7 +79,6 @@ impl Sandbox {
             true => Caller::Root,
             false => Caller::User { uid, gid },
         };
-        let janitor = start_janitor(cgroups).map_err(failed("no janitor process"))?;
         // Both make the rest of their namespaces themselves, at the same time.
         let sentry = launch::spawn(Namespaces::USER | Namespaces::PID, || {
             launch::set_name(c"sandbox-sentry");
@@ -117,13 +121,15 @@ impl Sandbox {
                     ..Error::new(format!("the time limit of {seconds} s (--timeout) was reached and the run was ended"))
                 });
             }
-            let ready = launch::wait_readable(&[self.control.as_fd(), signals.as_fd(), self.gofer.as_fd()], left);
+            let sources = [self.control.as_fd(), signals.as_fd(), self.gofer.as_fd(), self.sentry.as_fd()];
+            let ready = launch::wait_readable(&sources, left);
+            let somebody_died = ready[2] || ready[3];
             if ready[1] {
                 self.forward(signals, |_| true);
             }
-            // The gofer ends with the sentry: what the sentry said before counts, also when only the gofer's end was seen yet.
+            // The gofer ends with the sentry: what the sentry said before counts, also when only an end was seen yet.
             let has_message =
-                ready[0] || ready[2] && launch::wait_readable(&[self.control.as_fd()], Some(Duration::ZERO))[0];
+                ready[0] || somebody_died && launch::wait_readable(&[self.control.as_fd()], Some(Duration::ZERO))[0];
             if has_message {
                 match self.control.receive() {
                     Some(ToCommand::Started) => {}
@@ -135,8 +141,10 @@ impl Sandbox {
                         self.control.send(&ToSentry::Signal(SIGCONT));
                     }
                     Some(ToCommand::Failed(error)) => return Err(error),
-                    None => return Err(Error::new("the sentry died; run with --log FILE to see its last words")),
+                    None => return Err(sentry_died()),
                 }
+            } else if ready[3] || ready[2] && launch::wait_readable(&[self.sentry.as_fd()], Some(GRACE))[0] {
+                return Err(sentry_died());
             } else if ready[2] {
                 return Err(Error::new("the gofer died, so the sandbox has lost its files; the run was ended"));
             }
@@ -177,6 +185,10 @@ impl Drop for SavedTerminal {
     }
 }
 
+fn sentry_died() -> Error {
+    Error::new("the sentry died; run with --log FILE to see its last words")
+}
+
 /// What a shell reports for a wait status.
 fn exit_code(status: i32) -> u8 {
     match status & 0x7f {
@@ -207,6 +219,7 @@ fn start_janitor(cgroups: &Cgroups) -> Result<Option<Child>, abi::Errno> {
     let directories = cgroups.directories().to_vec();
     launch::spawn_detached(move || {
         launch::set_name(c"sandbox-janitor");
+        let _ = host::namespace::close_all_but(&[]);
         launch::wait_for_exit_of(parent);
         limits::remove(&directories);
         0

@@ -127,6 +127,7 @@ fn live(options: &RunOptions, view: &View, connection: Connection, control: &Con
                 News::Ended(ending) => break ending,
             }
         };
+        warn_of_task_limit(&kernel);
         log_unknown_calls(&kernel);
         match ending {
             Ending::Exited(status) => control.send(&ToCommand::Exited(status)),
@@ -135,6 +136,13 @@ fn live(options: &RunOptions, view: &View, connection: Connection, control: &Con
         // Whatever is left dies with the process, whose end the command brings about.
         launch::exit_now(0)
     })
+}
+
+fn warn_of_task_limit(kernel: &Kernel) {
+    let refused = kernel.observe.refused_tasks();
+    if let (Some(limit), 1..) = (kernel.max_tasks, refused) {
+        tracing::warn!("the limit of {limit} tasks (--pids) was reached: {refused} calls failed with EAGAIN");
+    }
 }
 
 /// The last line of every log: what programs asked for and did not get.

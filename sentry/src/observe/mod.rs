@@ -4,6 +4,7 @@ mod strace;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -14,6 +15,7 @@ pub use strace::Traced;
 pub struct Observe {
     traced: OnceLock<Filter>,
     unknown: Mutex<BTreeMap<u64, u64>>,
+    refused_tasks: AtomicU64,
 }
 
 /// Which calls are traced.
@@ -49,6 +51,16 @@ impl Observe {
             Some(Filter::All) => true,
             Some(Filter::Numbers(numbers)) => numbers.contains(&number),
         }
+    }
+
+    /// Counts a task that was refused for the sandbox's limit of tasks.
+    pub fn task_limit_reached(&self) {
+        self.refused_tasks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many tasks were refused for that.
+    pub fn refused_tasks(&self) -> u64 {
+        self.refused_tasks.load(Ordering::Relaxed)
     }
 
     /// Counts a call that is not implemented.

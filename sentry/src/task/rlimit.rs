@@ -77,6 +77,7 @@ impl Limits {
 /// EAGAIN
 pub fn check_new_process(kernel: &Kernel, current: &Current) -> Result<(), Errno> {
     if kernel.max_tasks.is_some_and(|max| kernel.pids.task_count() >= max) {
+        kernel.observe.task_limit_reached();
         return Err(Errno::EAGAIN);
     }
     let limit = current.task.group.limits.lock().get(NPROC).cur;
