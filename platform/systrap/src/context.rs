@@ -305,12 +305,14 @@ impl Context for SystrapContext {
     }
 
     fn clone_thread(&mut self) -> Result<Box<dyn Context>, Errno> {
+        self.core.guest_forks();
         let thread = self.new_thread()?;
         thread.space.contexts.fetch_add(1, SeqCst);
         Ok(self.child(thread))
     }
 
     fn fork(&mut self) -> Result<Box<dyn Context>, Errno> {
+        self.core.guest_forks();
         let thread = self.new_process()?;
         Ok(self.child(thread))
     }

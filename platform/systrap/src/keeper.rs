@@ -26,6 +26,22 @@ pub struct Keeper {
     ready: Vec<Arc<Thread>>,
     /// Threads without a context that still run guest code.
     orphans: Vec<Arc<Thread>>,
+    /// The first stub has been taken.
+    started: bool,
+    /// The guest has forked, or made a thread, which may be what `vfork` is.
+    forked: bool,
+}
+
+impl Keeper {
+    /// How many stubs to keep ready, of `most`: one for the first program, and for the next ones when there is a process
+    /// that may start them. Most sandboxes that run a single program never need a second.
+    fn wanted(&self, most: usize) -> usize {
+        match (self.forked, self.started) {
+            (true, _) => most,
+            (false, false) => most.min(1),
+            (false, true) => 0,
+        }
+    }
 }
 
 /// Starts the two service threads.
@@ -79,7 +95,7 @@ fn keep(core: &Weak<Core>) {
         if let Some(thread) = keeper.orphans.pop() {
             drop(keeper);
             core.settle(&thread);
-        } else if keeper.ready.len() < core.config.ready {
+        } else if keeper.ready.len() < keeper.wanted(core.config.ready) {
             drop(keeper);
             match core.make_stub() {
                 Ok(thread) => core.keeper.lock().ready.push(thread),
@@ -104,6 +120,7 @@ impl Core {
     /// A stub from the stock; has it refilled.
     pub fn take_ready(&self) -> Option<Arc<Thread>> {
         let mut keeper = self.keeper.lock();
+        keeper.started = true;
         // A dead one must not be dropped under the lock.
         let mut dead = vec![];
         let taken = loop {
@@ -115,6 +132,15 @@ impl Core {
         drop(keeper);
         self.keeper_work.notify_one();
         taken
+    }
+
+    /// The guest may soon start another program.
+    pub fn guest_forks(&self) {
+        let mut keeper = self.keeper.lock();
+        if !std::mem::replace(&mut keeper.forked, true) {
+            drop(keeper);
+            self.keeper_work.notify_one();
+        }
     }
 
     /// Takes the windows of a dead process back.

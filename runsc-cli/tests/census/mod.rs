@@ -85,6 +85,7 @@ pub fn status_of(file: &Path, field: &str) -> Option<String> {
 }
 
 /// `sandbox run OPTIONS -- COMMAND`, with nothing to read and its output dropped.
+#[allow(dead_code, reason = "not every test file needs output dropped")]
 pub fn run(options: &[&str], command: &[&str]) -> Command {
     let mut run = Command::new(SANDBOX);
     run.arg("run").args(options).arg("--").args(command);

@@ -190,8 +190,12 @@ impl Executor {
             return;
         }
         *parked += 1;
-        // The time-out bounds how long windows stay unwatched when the leader is held up in one long call.
-        self.unpark.wait_for(&mut parked, Duration::from_millis(if self.platform.running() > 0 { 5 } else { 1000 }));
+        // The time-out bounds how long windows stay unwatched when the leader is held up in one long call. An idle sandbox has none.
+        if self.platform.running() > 0 {
+            self.unpark.wait_for(&mut parked, Duration::from_millis(5));
+        } else {
+            self.unpark.wait(&mut parked);
+        }
         *parked -= 1;
     }
 }
