@@ -47,8 +47,10 @@ fn two_hundred_sandboxes_run_one_after_another() {
     let before = Machine::look(&[]);
     for n in 0..200 {
         let platform = PLATFORMS[n % 2];
-        let status = finished(&mut census::run(&["--platform", platform], &["sh", "-c", "exit 7"]));
-        assert_eq!(status.code(), Some(7), "run {n} on {platform}");
+        let mut command = census::run(&["--platform", platform], &["sh", "-c", "exit 7"]);
+        let output = command.stderr(Stdio::piped()).output().expect("the sandbox starts");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "run {n} on {platform}: {message}");
     }
     nothing_is_left(&census, &before, &[]);
 }
@@ -122,6 +124,7 @@ fn killing_any_process_ends_all_and_leaves_nothing() {
                 }
                 let status = running.command.wait().expect("its end");
                 assert!(!status.success(), "the {name} was killed on {platform}");
+                println!("the {name} on {platform}, {options:?}: {status}");
                 nothing_is_left(&census, &before, &[pid]);
             }
         }

@@ -108,6 +108,15 @@ impl Sandbox {
         }
     }
 
+    fn sentry_died(&self) -> Error {
+        self.sentry.kill();
+        let how = match self.sentry.wait() {
+            status if status & 0x7f == 0 => format!("it exited with {}", status >> 8),
+            status => format!("it was killed by signal {}", status & 0x7f),
+        };
+        Error::new(format!("the sentry died: {how}; run with --log FILE to see its last words"))
+    }
+
     /// Waits for the end.
     fn attend(&self, options: &RunOptions, signals: &Signals) -> Result<u8, Error> {
         let deadline = options.timeout.map(|timeout| Instant::now() + timeout);
@@ -141,10 +150,10 @@ impl Sandbox {
                         self.control.send(&ToSentry::Signal(SIGCONT));
                     }
                     Some(ToCommand::Failed(error)) => return Err(error),
-                    None => return Err(sentry_died()),
+                    None => return Err(self.sentry_died()),
                 }
             } else if ready[3] || ready[2] && launch::wait_readable(&[self.sentry.as_fd()], Some(GRACE))[0] {
-                return Err(sentry_died());
+                return Err(self.sentry_died());
             } else if ready[2] {
                 return Err(Error::new("the gofer died, so the sandbox has lost its files; the run was ended"));
             }
@@ -183,10 +192,6 @@ impl Drop for SavedTerminal {
             let _ = terminal::set_attributes(stdin.as_fd(), terminal::When::Drained, termios);
         }
     }
-}
-
-fn sentry_died() -> Error {
-    Error::new("the sentry died; run with --log FILE to see its last words")
 }
 
 /// What a shell reports for a wait status.
