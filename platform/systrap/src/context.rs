@@ -76,6 +76,11 @@ impl SystrapContext {
         contention.pauses(if spare { SPIN_LONG_US } else { SPIN_SHORT_US })
     }
 
+    /// The same for a stub that has just done something for the sentry: the next order comes at once, or `will_block`.
+    pub fn hand_budget(&self) -> u32 {
+        self.core.contention.pauses(SPIN_LONG_US)
+    }
+
     fn try_event(&mut self) -> Option<Result<Event, Error>> {
         if self.stopped {
             return self.thread.space.is_dead().then_some(Err(Error::Gone));

@@ -95,7 +95,7 @@ impl SystrapContext {
         }
         let window = self.thread.window;
         window.set_operation(op, args);
-        window.set_spin(self.spin_budget());
+        window.set_spin(self.hand_budget());
         self.thread.respond();
         self.thread.wait_request(self.core.config.deadline, || ())?;
         self.done()
@@ -150,7 +150,7 @@ impl SystrapContext {
         let close = if fd.is_some() { FD } else { 0 };
         let window = self.thread.window;
         let expected = Expected { number, args, fd };
-        let spin = self.spin_budget();
+        let spin = self.hand_budget();
         let post = || {
             window.set_operation(op::SYSCALL, &[u64::from(number), a, b, c, d, e, f, close]);
             window.set_spin(spin);
