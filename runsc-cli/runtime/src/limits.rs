@@ -96,7 +96,7 @@ impl Drop for Cgroups {
 /// Removes cgroups once their last process is gone (it may still be dying: the kernel says EBUSY until then).
 pub fn remove(directories: &[PathBuf]) {
     for directory in directories {
-        for _ in 0..200 {
+        for _ in 0..2000 {
             match std::fs::remove_dir(directory) {
                 Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
                     std::thread::sleep(std::time::Duration::from_millis(5))
