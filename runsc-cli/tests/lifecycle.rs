@@ -20,7 +20,8 @@ impl Machine {
     fn look(pids: &[u32]) -> Machine {
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts").lines().count();
         let controllers = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
-        let cgroups = controllers.flat_map(|controller| fs::read_dir(controller.path()).into_iter().flatten().flatten());
+        let cgroups =
+            controllers.flat_map(|controller| fs::read_dir(controller.path()).into_iter().flatten().flatten());
         let names = cgroups.map(|entry| entry.path().display().to_string());
         let cgroups = names.filter(|name| pids.iter().any(|pid| name.ends_with(&format!("sandbox-{pid}")))).collect();
         Machine { mounts, cgroups }

@@ -46,7 +46,10 @@ fn finding(subject: &'static str, result: Result<String, String>, otherwise: Ver
 }
 
 fn kernel() -> Finding {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+    kernel_of(fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim())
+}
+
+fn kernel_of(release: &str) -> Finding {
     let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     let result = match version >= OLDEST_KERNEL {
@@ -132,4 +135,21 @@ fn kvm() -> Finding {
         (false, _) => Err("no /dev/kvm (not used by this version)".into()),
     };
     finding("kvm", result, Verdict::Optional)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_kernel_is_told_from_a_new_one() {
+        for old in ["5.18.19", "5.10.0-28-amd64", "4.19", "nonsense", ""] {
+            let finding = kernel_of(old);
+            assert_eq!(finding.verdict, Verdict::Needed, "{old}");
+            assert!(finding.detail.contains("update the kernel"), "{}", finding.detail);
+        }
+        for new in ["5.19.0", "6.1.0-18-amd64", "6.18", "10.0-rc1"] {
+            assert_eq!(kernel_of(new).verdict, Verdict::Works, "{new}");
+        }
+    }
 }
