@@ -141,7 +141,13 @@ fn a_fork_heeds_advice(platform: &dyn Platform) {
     let mm = MemoryMap::new(platform.layout());
     let start = mm.choose(3 * PAGE, PAGE).expect("room");
     let prot = Prot::READ_WRITE;
-    let request = MapRequest { addr: start, len: 3 * PAGE, prot, flags: PRIVATE | FIXED | ANONYMOUS, backing: Backing::Anonymous };
+    let request = MapRequest {
+        addr: start,
+        len: 3 * PAGE,
+        prot,
+        flags: PRIVATE | FIXED | ANONYMOUS,
+        backing: Backing::Anonymous,
+    };
     mm.map(&mut *context, &MapLimits::NONE, &request).expect("map");
     for page in 0..3 {
         context.write(start + page * PAGE, b"parent").expect("write");
@@ -219,7 +225,7 @@ fn program() -> (Arc<FileDescription>, Vec<u8>, [u64; 5]) {
     let back = 32 - (text.len() as i32 + 5);
     text.push(0xe9);
     text.extend(back.to_le_bytes());
-    while text.len() % 16 != 0 {
+    while !text.len().is_multiple_of(16) {
         text.push(0x90);
     }
     // xor %eax,%eax; syscall; cmp $-4096,%rax; ja +0; ret; nop
@@ -259,7 +265,13 @@ fn map_program(mm: &MemoryMap, context: &mut dyn Context, program: &Arc<FileDesc
     let (addr, flags) = (start + TEXT as u64, PRIVATE | FIXED);
     let text = MapRequest { addr, len: PAGE, prot: Prot::READ_EXEC, flags, backing };
     assert_eq!(mm.map(context, &none, &text), Ok(addr));
-    let stack = MapRequest { addr: 0, len: 16 * PAGE, prot: Prot::READ_WRITE, flags: PRIVATE | ANONYMOUS, backing: Backing::Anonymous };
+    let stack = MapRequest {
+        addr: 0,
+        len: 16 * PAGE,
+        prot: Prot::READ_WRITE,
+        flags: PRIVATE | ANONYMOUS,
+        backing: Backing::Anonymous,
+    };
     let stack = mm.map(context, &none, &stack).expect("map a stack");
     context.regs_mut().rip = addr;
     context.regs_mut().rsp = stack + 8 * PAGE;
@@ -267,7 +279,14 @@ fn map_program(mm: &MemoryMap, context: &mut dyn Context, program: &Arc<FileDesc
 }
 
 /// Serves one call and checks that it is number `turn`; whether it came by a trap.
-fn serve(platform: &dyn Platform, mm: &MemoryMap, context: &mut dyn Context, turn: usize, text: u64, returns: &[u64; 5]) -> bool {
+fn serve(
+    platform: &dyn Platform,
+    mm: &MemoryMap,
+    context: &mut dyn Context,
+    turn: usize,
+    text: u64,
+    returns: &[u64; 5],
+) -> bool {
     let which = turn % CALLS.len();
     context.regs_mut().r12 = turn as u64;
     context.resume();
@@ -300,7 +319,8 @@ fn patched_sites_are_the_calls_they_were(platform: &dyn Platform) {
     for turn in 0..60 {
         serve(platform, &mm, &mut *context, turn, text, &returns);
     }
-    let trapped: usize = (60..160).map(|turn| usize::from(serve(platform, &mm, &mut *context, turn, text, &returns))).sum();
+    let trapped: usize =
+        (60..160).map(|turn| usize::from(serve(platform, &mm, &mut *context, turn, text, &returns))).sum();
     if patches {
         assert_eq!(mm.patch_counts().map(|(patched, _)| patched), Some(5), "{:?}", mm.patch_counts());
         assert_eq!(trapped, 0);
@@ -315,7 +335,8 @@ fn patched_sites_are_the_calls_they_were(platform: &dyn Platform) {
     let mut other_context = platform.spawn().expect("spawn");
     let other = MemoryMap::for_exec(platform.layout(), Some(&mm));
     let other_text = map_program(&other, &mut *other_context, &program);
-    let trapped = (0..50).filter(|turn| serve(platform, &other, &mut *other_context, *turn, other_text, &returns)).count();
+    let trapped =
+        (0..50).filter(|turn| serve(platform, &other, &mut *other_context, *turn, other_text, &returns)).count();
     assert!(!patches || trapped == 0);
 
     // A fork goes on patched.
@@ -372,7 +393,9 @@ fn sites_are_patched_while_threads_run_them(platform: &dyn Platform) {
                     loop {
                         match wait_event(platform, &mut *second).expect("the guest lives") {
                             Event::Syscall => break,
-                            Event::Fault(fault) if mm.handle_fault(&mut *second, &MapLimits::NONE, &fault) => second.resume(),
+                            Event::Fault(fault) if mm.handle_fault(&mut *second, &MapLimits::NONE, &fault) => {
+                                second.resume()
+                            }
                             other => panic!("{other:?} in turn {turn}"),
                         }
                     }

@@ -24,7 +24,8 @@ extern "C" fn on_violation(_signal: i32, info: *const libc::siginfo_t, _context:
     const SI_SYSCALL_OFFSET: usize = 24;
     // SAFETY: for SIGSYS the kernel stores the call's number there, inside the structure.
     let mut number = unsafe { info.byte_add(SI_SYSCALL_OFFSET).cast::<u32>().read_unaligned() };
-    let mut message = *b"sandbox: host system call      is not in the list of this process of the sandbox, which ends (a bug)\n";
+    let mut message =
+        *b"sandbox: host system call      is not in the list of this process of the sandbox, which ends (a bug)\n";
     let mut at = b"sandbox: host system call    ".len();
     loop {
         message[at] = b'0' + (number % 10) as u8;

@@ -3,7 +3,7 @@
 //! Each batch is short, because a competing job steals whole scheduler ticks; trust the minima.
 
 use platform::{Context, Event, Platform, Prot};
-use std::task::{Context as WakeContext, Poll, Waker};
+use std::task::{Context as WakeContext, Waker};
 use std::time::Instant;
 use systrap::{Config, Systrap};
 
@@ -50,7 +50,7 @@ fn sleep(platform: &dyn Platform, context: &mut dyn Context) {
     context.resume();
     context.will_block();
     let mut cx = WakeContext::from_waker(Waker::noop());
-    while let Poll::Pending = context.poll_event(&mut cx) {
+    while context.poll_event(&mut cx).is_pending() {
         platform.wait(None);
     }
 }

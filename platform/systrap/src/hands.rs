@@ -279,7 +279,7 @@ impl SystrapContext {
     pub fn exchange(&mut self, addr: u64, old: u32, new: u32) -> Result<u32, MemoryFault> {
         let fault = MemoryFault { done: 0 };
         check_range(addr, 4)?;
-        if addr % 4 != 0 {
+        if !addr.is_multiple_of(4) {
             return Err(fault);
         }
         self.flush();
@@ -399,7 +399,7 @@ fn direct(result: Result<(), MemoryFault>, len: usize) -> usize {
 /// The length in whole pages of a range that lies in the guest's part.
 fn pages(addr: u64, len: u64) -> Result<u64, Errno> {
     let len = page_up(len).ok_or(Errno::ENOMEM)?;
-    if addr % abi::PAGE_SIZE != 0 || len == 0 {
+    if !addr.is_multiple_of(abi::PAGE_SIZE) || len == 0 {
         return Err(Errno::EINVAL);
     }
     match addr.checked_add(len) {

@@ -198,10 +198,10 @@ impl SpaceHandle for Space {
 impl Drop for Space {
     fn drop(&mut self) {
         let high = self.state.get_mut().high;
-        if let (Some(windows), Some(core)) = (self.windows.take(), self.core.upgrade()) {
-            if self.recyclable {
-                core.recycle(windows, high);
-            }
+        if let (Some(windows), Some(core)) = (self.windows.take(), self.core.upgrade())
+            && self.recyclable
+        {
+            core.recycle(windows, high);
         }
     }
 }

@@ -30,9 +30,17 @@ pub const ALWAYS: &[Allowed] = &[
     allow_when(nr::__NR_fcntl, &[Argument::is(1, 1030)], "F_DUPFD_CLOEXEC of descriptors that are passed on"),
     allow_when(nr::__NR_fcntl, &[Argument::is(1, 1034)], "F_GET_SEALS: nobody can truncate the gofer's shared memory"),
     allow_when(nr::__NR_fcntl, &[Argument::is(1, 1033)], "F_ADD_SEALS on memory files"),
-    allow_when(nr::__NR_fcntl, &[Argument::is(1, 1)], "a check of the standard library before each close, in debug builds"),
+    allow_when(
+        nr::__NR_fcntl,
+        &[Argument::is(1, 1)],
+        "a check of the standard library before each close, in debug builds",
+    ),
     allow(nr::__NR_close, "descriptors that are done with"),
-    allow_when(nr::__NR_ioctl, &[Argument { index: 1, mask: 0xff00, value: 0x5400 }], "terminals among the standard streams"),
+    allow_when(
+        nr::__NR_ioctl,
+        &[Argument { index: 1, mask: 0xff00, value: 0x5400 }],
+        "terminals among the standard streams",
+    ),
     // Talking to the gofer and the command.
     allow(nr::__NR_sendmsg, "requests to the gofer, reports to the command, descriptors for stubs"),
     allow(nr::__NR_recvmsg, "their answers"),
@@ -57,7 +65,10 @@ pub const ALWAYS: &[Allowed] = &[
     allow(nr::__NR_mremap, "the allocator"),
     allow(nr::__NR_brk, "the allocator"),
     allow(nr::__NR_madvise, "the allocator gives memory back"),
-    allow(nr::__NR_clone3, "threads; its arguments are out of a filter's reach, but without capabilities and under this filter no child can do more"),
+    allow(
+        nr::__NR_clone3,
+        "threads; its arguments are out of a filter's reach, but without capabilities and under this filter no child can do more",
+    ),
     allow_when(nr::__NR_clone, &[CLONE_THREAD], "threads"),
     allow(nr::__NR_set_robust_list, "the start of a thread"),
     allow(nr::__NR_rseq, "the start of a thread"),
@@ -96,7 +107,4 @@ pub const SYSTRAP: &[Allowed] = &[
 pub const PTRACE: &[Allowed] = &[allow(nr::__NR_ptrace, "all of it; only own stubs can be traced")];
 
 /// Calls that libraries try and do without: they are answered as if the kernel or the file were not there.
-pub const MISSING: &[(u32, Errno)] = &[
-    (nr::__NR_openat, Errno::ENOENT),
-    (nr::__NR_readlink, Errno::ENOENT),
-];
+pub const MISSING: &[(u32, Errno)] = &[(nr::__NR_openat, Errno::ENOENT), (nr::__NR_readlink, Errno::ENOENT)];

@@ -234,9 +234,11 @@ fn file_system(kernel: &Arc<Kernel>, config: &BootConfig, kind: &MountKind) -> R
             fs::dev::populate(&*dev.root())?;
             (dev, b"tmpfs", MountFlags::NOSUID)
         }
-        MountKind::Devpts => {
-            (DevPts::new(kernel.terminals.ptys.clone(), "gid=5,mode=620,ptmxmode=666")?, b"devpts", MountFlags::NOSUID | MountFlags::NOEXEC)
-        }
+        MountKind::Devpts => (
+            DevPts::new(kernel.terminals.ptys.clone(), "gid=5,mode=620,ptmxmode=666")?,
+            b"devpts",
+            MountFlags::NOSUID | MountFlags::NOEXEC,
+        ),
         MountKind::Sys => (fs::sys::Sys::new(), b"sysfs", guarded | MountFlags::NOEXEC),
         MountKind::Proc => (fs::proc::Proc::new(kernel), b"proc", guarded | MountFlags::NOEXEC),
     })

@@ -136,7 +136,7 @@ impl Kernel {
             Some((terminal, _)) => terminal.signal_foreground(self, signal),
             None => {
                 if let Some(group) = self.pids.group(self.main_pid.load(Ordering::Relaxed)) {
-                    let _ = crate::signal::send_to_group(&group, SigInfo::new(signal, SigInfo::SI_USER));
+                    crate::signal::send_to_group(&group, SigInfo::new(signal, SigInfo::SI_USER));
                 }
             }
         }

@@ -60,7 +60,7 @@ impl MemoryMap {
     /// EINVAL, EACCES, EPERM, ENOMEM (holes; what is mapped is advised all the same), as `man 2 madvise`.
     pub fn advise(&self, context: &mut dyn Context, addr: u64, len: u64, advice: u32) -> Result<(), Errno> {
         let effect = effect(advice)?;
-        if addr % abi::PAGE_SIZE != 0 {
+        if !addr.is_multiple_of(abi::PAGE_SIZE) {
             return Err(Errno::EINVAL);
         }
         let len = abi::page_up(len).ok_or(Errno::EINVAL)?;
@@ -111,7 +111,7 @@ impl MemoryMap {
     /// # Errors
     /// EINVAL, ENOMEM.
     pub fn resident(&self, context: &mut dyn Context, addr: u64, len: u64) -> Result<Vec<u8>, Errno> {
-        if addr % abi::PAGE_SIZE != 0 {
+        if !addr.is_multiple_of(abi::PAGE_SIZE) {
             return Err(Errno::EINVAL);
         }
         let range = self.layout.range(addr, len).ok_or(Errno::ENOMEM)?;
@@ -132,7 +132,7 @@ impl MemoryMap {
     pub fn sync(&self, context: &mut dyn Context, addr: u64, len: u64, flags: u32) -> Result<(), Errno> {
         let known = uapi::MS_ASYNC | uapi::MS_INVALIDATE | uapi::MS_SYNC;
         let both = uapi::MS_ASYNC | uapi::MS_SYNC;
-        if flags & !known != 0 || addr % abi::PAGE_SIZE != 0 || flags & both == both {
+        if flags & !known != 0 || !addr.is_multiple_of(abi::PAGE_SIZE) || flags & both == both {
             return Err(Errno::EINVAL);
         }
         let len = abi::page_up(len).ok_or(Errno::ENOMEM)?;
@@ -160,7 +160,7 @@ impl MemoryMap {
     /// # Errors
     /// EINVAL; ENOMEM for holes; EBADF for mappings of files.
     pub fn set_name(&self, addr: u64, len: u64, name: Option<&[u8]>) -> Result<(), Errno> {
-        if addr % abi::PAGE_SIZE != 0 {
+        if !addr.is_multiple_of(abi::PAGE_SIZE) {
             return Err(Errno::EINVAL);
         }
         let len = abi::page_up(len).ok_or(Errno::EINVAL)?;

@@ -18,7 +18,7 @@ impl MemoryMap {
     /// # Errors
     /// EINVAL for an unaligned, empty or outlying range; ENOMEM when cutting a mapping would make too many.
     pub fn unmap(&self, context: &mut dyn Context, addr: u64, len: u64) -> Result<(), Errno> {
-        if addr % abi::PAGE_SIZE != 0 || len == 0 {
+        if !addr.is_multiple_of(abi::PAGE_SIZE) || len == 0 {
             return Err(Errno::EINVAL);
         }
         let range = self.layout.range(addr, len).ok_or(Errno::EINVAL)?;
@@ -31,7 +31,7 @@ impl MemoryMap {
     /// EINVAL; ENOMEM for holes, with nothing changed.
     pub fn seal(&self, addr: u64, len: u64) -> Result<(), Errno> {
         let range = abi::page_up(len).and_then(|len| Some(addr..addr.checked_add(len)?)).ok_or(Errno::EINVAL)?;
-        if addr % abi::PAGE_SIZE != 0 {
+        if !addr.is_multiple_of(abi::PAGE_SIZE) {
             return Err(Errno::EINVAL);
         }
         if range.is_empty() {
@@ -60,7 +60,7 @@ impl MemoryMap {
     ) -> Result<(), Errno> {
         let grows = prot_bits & (PROT_GROWSDOWN | PROT_GROWSUP);
         let bits = prot_bits & !grows;
-        if grows == PROT_GROWSDOWN | PROT_GROWSUP || addr % abi::PAGE_SIZE != 0 {
+        if grows == PROT_GROWSDOWN | PROT_GROWSUP || !addr.is_multiple_of(abi::PAGE_SIZE) {
             return Err(Errno::EINVAL);
         }
         if len == 0 {

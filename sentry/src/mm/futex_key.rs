@@ -22,7 +22,7 @@ impl MemoryMap {
     /// # Errors
     /// EFAULT when nothing is mapped there; EINVAL when `addr` is not 4-byte aligned.
     pub fn futex_key(&self, addr: u64, private: bool) -> Result<FutexKey, Errno> {
-        if addr % 4 != 0 {
+        if !addr.is_multiple_of(4) {
             return Err(Errno::EINVAL);
         }
         if addr >= self.layout.max {

@@ -163,10 +163,10 @@ impl VmaList {
             let floor = self.occupied_below(end).unwrap_or(0);
             let gap_start = floor.max(bounds.start);
             if end > gap_start {
-                if let Some(start) = end.checked_sub(len).map(|start| start - start % align) {
-                    if start >= gap_start {
-                        break Some(start);
-                    }
+                if let Some(start) = end.checked_sub(len).map(|start| start - start % align)
+                    && start >= gap_start
+                {
+                    break Some(start);
                 }
                 if end - gap_start < len {
                     search.hole = search.hole.max(end - gap_start);
@@ -245,15 +245,15 @@ impl VmaList {
     fn merge_at(&mut self, start: u64) {
         let Some(vma) = self.map.get(&start) else { return };
         let (mut first, mut last) = (start, vma.end);
-        if let Some(previous) = self.find_before(start) {
-            if previous.continues_in(vma) {
-                first = previous.start;
-            }
+        if let Some(previous) = self.find_before(start)
+            && previous.continues_in(vma)
+        {
+            first = previous.start;
         }
-        if let Some(next) = self.map.get(&vma.end) {
-            if vma.continues_in(next) {
-                last = next.end;
-            }
+        if let Some(next) = self.map.get(&vma.end)
+            && vma.continues_in(next)
+        {
+            last = next.end;
         }
         if (first, last) == (start, vma.end) {
             return;
@@ -332,7 +332,8 @@ pub(crate) mod tests {
 
     /// The highest run of `len` free pages below `top`.
     fn model_gap_down(model: &[Option<Prot>], len: usize, align: usize, bounds: Range<usize>) -> Option<u64> {
-        let fits = |start: &usize| start % align == 0 && model[*start..*start + len].iter().all(Option::is_none);
+        let fits =
+            |start: &usize| start.is_multiple_of(align) && model[*start..*start + len].iter().all(Option::is_none);
         (bounds.start..=bounds.end.checked_sub(len)?).rev().find(fits).map(|start| start as u64 * PAGE)
     }
 

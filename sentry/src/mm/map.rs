@@ -180,7 +180,7 @@ impl MemoryMap {
             if addr.checked_add(len).is_none_or(|end| end > self.layout.max) {
                 return Err(Errno::ENOMEM);
             }
-            if addr % abi::PAGE_SIZE != 0 {
+            if !addr.is_multiple_of(abi::PAGE_SIZE) {
                 return Err(Errno::EINVAL);
             }
             if addr < self.layout.min {
@@ -207,11 +207,9 @@ impl MemoryMap {
             }
         }
         // Whole huge pages lie at their borders, so that the host can use them.
-        let huge = vma.is_private_anonymous() && len >= HUGE_PAGE && len % HUGE_PAGE == 0;
-        if huge {
-            if let Some(start) = state.list.find_gap_down(len, HUGE_PAGE, bounds.clone()) {
-                return Ok(start);
-            }
+        let huge = vma.is_private_anonymous() && len >= HUGE_PAGE && len.is_multiple_of(HUGE_PAGE);
+        if huge && let Some(start) = state.list.find_gap_down(len, HUGE_PAGE, bounds.clone()) {
+            return Ok(start);
         }
         let room = if vma.file().is_some() && vma.sharing == Sharing::Private { len + ISLAND_SIZE } else { len };
         if let Some(start) = state.list.find_gap_down(room, abi::PAGE_SIZE, bounds.clone()) {

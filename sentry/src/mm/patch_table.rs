@@ -361,9 +361,9 @@ impl PatchedText {
 
     fn segment(&self, offset: u64) -> Option<&Segment> {
         // A file mapping holds whole pages; those at a border are the text's as well.
-        self.segments.iter().find(|segment| {
-            abi::page_down(segment.offset) <= offset && offset < segment.offset + segment.file_size
-        })
+        self.segments
+            .iter()
+            .find(|segment| abi::page_down(segment.offset) <= offset && offset < segment.offset + segment.file_size)
     }
 }
 

@@ -231,5 +231,5 @@ fn wants(shared: &GroupSignals, own: &TaskSignals, signal: Signal) -> bool {
     if signal == Signal::SIGKILL {
         return true;
     }
-    !own.mask.without(own.awaited).contains(signal) && !(own.stopped && shared.stop.is_stopping())
+    !(own.mask.without(own.awaited).contains(signal) || own.stopped && shared.stop.is_stopping())
 }

@@ -33,7 +33,6 @@ impl OffsetArgument {
         Ok(OffsetArgument { addr, at })
     }
 
-
     fn write_back(&self, current: &mut Current) -> Result<(), Errno> {
         match self.at {
             At::Offset(offset) => current.write_object(self.addr, &offset),
@@ -255,10 +254,10 @@ pub async fn splice(current: &mut Current, args: Args) -> SysResult {
     if output.file.is_pipe() {
         wait_for_room(current, &output, flags).await?;
     }
-    if let At::Offset(offset) = to.at {
-        if offset.checked_add(count as u64).is_none_or(|end| end > i64::MAX as u64) {
-            return Err(Errno::EFBIG);
-        }
+    if let At::Offset(offset) = to.at
+        && offset.checked_add(count as u64).is_none_or(|end| end > i64::MAX as u64)
+    {
+        return Err(Errno::EFBIG);
     }
     let done = pump(current, &input, &mut from, &output, &mut to.at, count.min(PIPE_CHUNK), flags).await?;
     if done > 0 {

@@ -74,7 +74,11 @@ fn unlink_path(current: &mut Current, dirfd: i32, path: u64, flags: u32) -> SysR
     }
     let path = current.read_path(path)?;
     let origin = current.origin(dirfd, &path)?;
-    if flags & AT_REMOVEDIR != 0 { names::rmdir(&origin, &path)? } else { names::unlink(&origin, &path)? }
+    if flags & AT_REMOVEDIR != 0 {
+        names::rmdir(&origin, &path)?
+    } else {
+        names::unlink(&origin, &path)?
+    }
     Ok(0)
 }
 

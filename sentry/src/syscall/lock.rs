@@ -8,8 +8,8 @@ use abi::types::Flock;
 use crate::Errno;
 use crate::kernel::wait_queue::Readiness;
 use crate::task::Current;
-use crate::vfs::lock::{LockKind, Owner, Range, RecordLock, Waiting};
 use crate::vfs::FileDescription;
+use crate::vfs::lock::{LockKind, Owner, Range, RecordLock, Waiting};
 
 const F_RDLCK: i16 = 0;
 const F_WRLCK: i16 = 1;

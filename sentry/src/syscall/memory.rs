@@ -12,7 +12,7 @@ use platform::Prot;
 
 /// `mmap(addr, length, prot, flags, fd, offset)`
 pub fn mmap(current: &mut Current, args: Args) -> SysResult {
-    if args.u64(5) % abi::PAGE_SIZE != 0 {
+    if !args.u64(5).is_multiple_of(abi::PAGE_SIZE) {
         return Err(Errno::EINVAL);
     }
     let flags = args.u32(3);
@@ -239,7 +239,7 @@ pub fn set_mempolicy_home_node(_current: &mut Current, args: Args) -> SysResult 
 /// `mbind(addr, len, mode, nodemask, maxnode, flags)`
 pub fn mbind(current: &mut Current, args: Args) -> SysResult {
     const KNOWN_FLAGS: u64 = 7;
-    if args.u64(0) % abi::PAGE_SIZE != 0 || args.u64(5) & !KNOWN_FLAGS != 0 {
+    if !args.u64(0).is_multiple_of(abi::PAGE_SIZE) || args.u64(5) & !KNOWN_FLAGS != 0 {
         return Err(Errno::EINVAL);
     }
     policy(current, args.u64(2), args.u64(3), args.u64(4))

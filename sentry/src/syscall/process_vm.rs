@@ -87,7 +87,8 @@ fn copy(current: &mut Current, mm: &Arc<MemoryMap>, local: UserSlice, remote: Us
             current.context.write(local.addr, &bytes).map_or_else(|fault| fault.done as u64, |()| bytes.len() as u64)
         }
         Direction::ToRemote => {
-            let readable = current.context.read(local.addr, &mut bytes).map_or_else(|fault| fault.done, |()| bytes.len());
+            let readable =
+                current.context.read(local.addr, &mut bytes).map_or_else(|fault| fault.done, |()| bytes.len());
             bytes.truncate(readable);
             space.write(remote.addr, &bytes).map_or_else(|fault| fault.done as u64, |()| bytes.len() as u64)
         }
@@ -108,9 +109,7 @@ fn copy_within(current: &mut Current, mm: &MemoryMap, from: UserSlice, to: UserS
 /// For another process only advice that changes nothing it could see is allowed; without its hands that is accepted and
 /// not passed on.
 pub fn process_madvise(current: &mut Current, args: Args) -> SysResult {
-    use abi::uapi::general::{
-        MADV_COLD, MADV_COLLAPSE, MADV_HWPOISON, MADV_PAGEOUT, MADV_SOFT_OFFLINE, MADV_WILLNEED,
-    };
+    use abi::uapi::general::{MADV_COLD, MADV_COLLAPSE, MADV_HWPOISON, MADV_PAGEOUT, MADV_SOFT_OFFLINE, MADV_WILLNEED};
     if args.u32(4) != 0 {
         return Err(Errno::EINVAL);
     }

@@ -285,10 +285,10 @@ fn scatter(
         if rest.is_empty() && is_last && in_one_page && now.len() == all {
             return current.return_bytes(addr, now).map(|()| all);
         }
-        if !now.is_empty() {
-            if let Err(fault) = current.context.write(addr, now) {
-                return Ok(all - data.len() + fault.done.min(now.len()));
-            }
+        if !now.is_empty()
+            && let Err(fault) = current.context.write(addr, now)
+        {
+            return Ok(all - data.len() + fault.done.min(now.len()));
         }
         (data, skip) = (rest, 0);
         if data.is_empty() {
@@ -335,10 +335,10 @@ async fn write_from_user(
         return Err(Errno::EBADF);
     }
     let total = total(from);
-    if let At::Offset(offset) = at {
-        if offset.checked_add(total as u64).is_none_or(|end| end > i64::MAX as u64) {
-            return Err(Errno::EINVAL);
-        }
+    if let At::Offset(offset) = at
+        && offset.checked_add(total as u64).is_none_or(|end| end > i64::MAX as u64)
+    {
+        return Err(Errno::EINVAL);
     }
     if flags.contains(RwFlags::NOWAIT) && description.file_type() == FileType::Regular {
         return Err(Errno::EOPNOTSUPP);
@@ -382,7 +382,8 @@ async fn write_chunk(
         let data = &buf[..gathered];
         let result = write_file(current, description, data, at, flags);
         let written = *result.as_ref().unwrap_or(&0);
-        let rest = if must_go_on(description, &result, gathered, flags) { data[written..].to_vec() } else { Vec::new() };
+        let rest =
+            if must_go_on(description, &result, gathered, flags) { data[written..].to_vec() } else { Vec::new() };
         Ok::<_, Errno>((gathered, result, rest))
     })?;
     if must_go_on(description, &result, gathered, flags) {
@@ -447,14 +448,14 @@ fn write_file(
             }
         });
     }
-    let append =
-        description.flags().contains(OpenFlags::APPEND) && !flags.contains(RwFlags::NOAPPEND)
-            || flags.contains(RwFlags::APPEND);
+    let append = description.flags().contains(OpenFlags::APPEND) && !flags.contains(RwFlags::NOAPPEND)
+        || flags.contains(RwFlags::APPEND);
     let is_regular = description.file_type() == FileType::Regular;
-    if is_regular && !data.is_empty() {
-        if let Some(location) = &description.location {
-            attributes::drop_privileges(location, &current.task.credentials())?;
-        }
+    if is_regular
+        && !data.is_empty()
+        && let Some(location) = &description.location
+    {
+        attributes::drop_privileges(location, &current.task.credentials())?;
     }
     let mut moving = matches!(at, At::Position).then(|| description.position.lock());
     let start = match (append, at, &moving) {

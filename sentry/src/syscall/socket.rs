@@ -99,9 +99,8 @@ fn kind_and_flags(number: u32) -> Result<(Kind, OpenFlags), Errno> {
 }
 
 fn make(current: &Current, family: i32, kind: Kind, protocol: i32) -> Result<Arc<UnixSocket>, Errno> {
-    const MAX_FAMILY: i32 = 46;
     if family != i32::from(AF_UNIX) {
-        return Err(if (0..MAX_FAMILY).contains(&family) { Errno::EAFNOSUPPORT } else { Errno::EAFNOSUPPORT });
+        return Err(Errno::EAFNOSUPPORT);
     }
     if protocol != 0 && protocol != i32::from(AF_UNIX) {
         return Err(Errno::EPROTONOSUPPORT);
@@ -358,7 +357,7 @@ async fn send(
                     current.task.group.pid,
                     current.task.credentials().uid,
                 );
-                let _ = crate::signal::send_to_task(&current.task, info);
+                crate::signal::send_to_task(&current.task, info);
             }
             Err(errno)
         }
@@ -449,12 +448,13 @@ async fn receive_header(
     }
     let mut out = header;
     out.name_len = 0;
-    if header.name != 0 && socket.kind() == Kind::Datagram {
-        if let Some(from) = &received.from {
-            let bytes = from.encode();
-            current.write_bytes(header.name, &bytes[..bytes.len().min(header.name_len as usize)])?;
-            out.name_len = bytes.len() as i32;
-        }
+    if header.name != 0
+        && socket.kind() == Kind::Datagram
+        && let Some(from) = &received.from
+    {
+        let bytes = from.encode();
+        current.write_bytes(header.name, &bytes[..bytes.len().min(header.name_len as usize)])?;
+        out.name_len = bytes.len() as i32;
     }
     out.flags = 0;
     let (control, cut) = write_control(current, socket, &header, &mut received, flags)?;

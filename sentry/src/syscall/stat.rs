@@ -167,8 +167,7 @@ pub fn fstatfs(current: &mut Current, args: Args) -> SysResult {
             const PIPEFS_MAGIC: i64 = 0x5049_5045;
             const ANON_INODE_FS_MAGIC: i64 = 0x0904_1934;
             let magic = if description.file.is_pipe() { PIPEFS_MAGIC } else { ANON_INODE_FS_MAGIC };
-            let statfs =
-                Statfs { f_type: magic, f_bsize: 4096, f_namelen: 255, f_frsize: 4096, ..Statfs::default() };
+            let statfs = Statfs { f_type: magic, f_bsize: 4096, f_namelen: 255, f_frsize: 4096, ..Statfs::default() };
             current.return_object(args.u64(1), &statfs)?;
             Ok(0)
         }

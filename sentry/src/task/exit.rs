@@ -55,10 +55,10 @@ pub fn remove(kernel: &Arc<Kernel>, task: &Arc<Task>, reason: Reason) {
     let last = {
         let mut family = task.group.family.lock();
         family.threads.retain(|thread| thread.tid != task.tid);
-        if let Reason::Thread(code) = reason {
-            if family.threads.is_empty() {
-                family.exiting.get_or_insert(i32::from(code) << 8);
-            }
+        if let Reason::Thread(code) = reason
+            && family.threads.is_empty()
+        {
+            family.exiting.get_or_insert(i32::from(code) << 8);
         }
         family.threads.is_empty()
     };

@@ -141,10 +141,10 @@ impl Task {
     /// Makes the task look at its signals and other pending work soon: wakes it if it sleeps, stops it if it runs guest code.
     pub fn notify(&self) {
         self.wakeup.work.store(true, Ordering::SeqCst);
-        if self.wakeup.in_guest.load(Ordering::SeqCst) {
-            if let Some(interrupter) = self.wakeup.interrupter.lock().clone() {
-                interrupter.interrupt();
-            }
+        if self.wakeup.in_guest.load(Ordering::SeqCst)
+            && let Some(interrupter) = self.wakeup.interrupter.lock().clone()
+        {
+            interrupter.interrupt();
         }
         if let Some(waker) = self.wakeup.waker.get() {
             waker.wake_by_ref();

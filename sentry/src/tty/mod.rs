@@ -119,7 +119,7 @@ impl Tty {
         let continue_after_hang_up = [Signal::SIGHUP, Signal::SIGCONT];
         if let Some(leader) = kernel.pids.group(session) {
             for signal in continue_after_hang_up {
-                let _ = signal::send_to_group(&leader, SigInfo::new(signal, SigInfo::SI_KERNEL));
+                signal::send_to_group(&leader, SigInfo::new(signal, SigInfo::SI_KERNEL));
             }
         }
         if let Some(pgid) = foreground.filter(|_| leader_exits) {

@@ -161,10 +161,10 @@ impl Dentry {
 
     fn lookup_locked(self: &Arc<Self>, children: &mut Children, name: &[u8]) -> Result<Arc<Dentry>, Errno> {
         let known = children.get(name).cloned();
-        if let Some(known) = &known {
-            if self.inode.revalidate(name, known.as_ref().map(|dentry| &dentry.inode)) {
-                return known.clone().ok_or(Errno::ENOENT);
-            }
+        if let Some(known) = &known
+            && self.inode.revalidate(name, known.as_ref().map(|dentry| &dentry.inode))
+        {
+            return known.clone().ok_or(Errno::ENOENT);
         }
         match self.inode.lookup(name) {
             Ok(inode) => match known.flatten() {
@@ -298,10 +298,10 @@ impl Dentry {
         if new_dir.is_within(source) {
             return Err(Errno::EINVAL);
         }
-        if let Some(target) = replaced {
-            if self.is_within(target) {
-                return Err(if exchange { Errno::EINVAL } else { Errno::ENOTEMPTY });
-            }
+        if let Some(target) = replaced
+            && self.is_within(target)
+        {
+            return Err(if exchange { Errno::EINVAL } else { Errno::ENOTEMPTY });
         }
         if Arc::ptr_eq(self, new_dir) {
             let mut children = self.writable_children()?;
@@ -353,11 +353,11 @@ impl Dentry {
         new_name: &[u8],
         replaced: Option<&Arc<Dentry>>,
         exchange: bool,
-        mut to: Option<&mut Children>,
+        to: Option<&mut Children>,
     ) {
         *source.place.write() = Place { parent: Some(new_dir.clone()), name: new_name.into() };
         if new_dir.inode.may_cache(new_name) {
-            to.as_deref_mut().unwrap_or(from).insert(new_name.into(), Some(source.clone()));
+            to.unwrap_or(from).insert(new_name.into(), Some(source.clone()));
         }
         match replaced {
             Some(other) if exchange => {

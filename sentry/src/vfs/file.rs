@@ -413,10 +413,10 @@ impl FileDescription {
     /// Releases the record locks that `owner` has on this file.
     pub fn release_locks(&self, owner: Owner) {
         let locks = self.lock_table();
-        if !locks.is_empty() {
-            if let Ok(number) = self.lock_number() {
-                locks.clear_file(number, owner);
-            }
+        if !locks.is_empty()
+            && let Ok(number) = self.lock_number()
+        {
+            locks.clear_file(number, owner);
         }
     }
 

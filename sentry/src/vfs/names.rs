@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::dentry::{RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT};
 use super::notify::{self, Events};
-use super::permission::{
-    self, Access, may, may_create, may_delete, may_link,
-};
+use super::permission::{self, Access, may, may_create, may_delete, may_link};
 use super::walk::{LastName, Origin, Parent, WalkFlags};
 use super::{Dentry, FileType, Location, MountFlags, NewNode, NodeKind, Ownership};
 use crate::Errno;

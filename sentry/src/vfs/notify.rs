@@ -131,10 +131,10 @@ pub fn at_file(location: &Location, events: Events) {
     }
     let dentry = &location.dentry;
     let events = if dentry.is_dir() { events | Events::ISDIR } else { events };
-    if let (Some(parent), name) = dentry.place() {
-        if !dentry.is_removed() {
-            watches.tell(&parent, events, 0, Some(&name));
-        }
+    if let (Some(parent), name) = dentry.place()
+        && !dentry.is_removed()
+    {
+        watches.tell(&parent, events, 0, Some(&name));
     }
     watches.tell(dentry, events, 0, None);
 }

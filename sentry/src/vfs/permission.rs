@@ -39,9 +39,7 @@ pub fn may(credentials: &Credentials, file: &Ownership, want: Access) -> Result<
     }
     let directory = file.file_type == FileType::Directory;
     let executable = file.permissions & 0o111 != 0;
-    if (directory || executable || !want.contains(Access::EXEC))
-        && credentials.has(Capability::DAC_OVERRIDE)
-    {
+    if (directory || executable || !want.contains(Access::EXEC)) && credentials.has(Capability::DAC_OVERRIDE) {
         return Ok(());
     }
     let searches = directory && !want.contains(Access::WRITE);

@@ -93,11 +93,11 @@ fn main() -> ExitCode {
     } else {
         print!("{table}");
     }
-    if let Some(path) = cli.write {
-        if let Err(error) = std::fs::write(&path, results.page(cli.rounds)) {
-            eprintln!("bench: cannot write {path:?}: {error}");
-            return ExitCode::FAILURE;
-        }
+    if let Some(path) = cli.write
+        && let Err(error) = std::fs::write(&path, results.page(cli.rounds))
+    {
+        eprintln!("bench: cannot write {path:?}: {error}");
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }

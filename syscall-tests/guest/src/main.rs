@@ -40,8 +40,11 @@ use harness::{Cases, T};
 use std::ffi::{CStr, c_char, c_int};
 
 /// The C entry point: without Rust's own start-up, which makes calls of its own (`poll`, `sigaction`, `sigaltstack`).
+///
+/// # Safety
+/// For the C runtime only, which passes `argc` valid strings that live as long as the process.
 #[unsafe(no_mangle)]
-pub extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
+pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     let args: Vec<&str> = (1..argc as usize)
         // SAFETY: the C runtime passes `argc` valid strings that live as long as the process.
         .map(|i| unsafe { CStr::from_ptr(*argv.add(i)) }.to_str().unwrap_or(""))

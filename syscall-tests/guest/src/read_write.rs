@@ -116,7 +116,7 @@ pub fn cases(c: &mut Cases) {
     });
     c.add("writev/iov_count_limits", |t| {
         let fd = file(t, c"f", b"");
-        let iov = vec![c"x".as_ptr() as usize, 1].repeat(1025);
+        let iov = [c"x".as_ptr() as usize, 1].repeat(1025);
         call!(t, writev(fd, iov.as_slice(), 1024));
         call!(t, writev(fd, iov.as_slice(), 1025));
     });

@@ -162,7 +162,9 @@ impl Machine<'_> {
                 let byte = at(1) as u8;
                 must!(t, write(fds[1], &byte, 1));
                 t.ret(label, sys!(read(fds[0], at(0), 1)));
-                fds.iter().for_each(|fd| drop(sys!(close(*fd))));
+                for fd in &fds {
+                    let _ = sys!(close(*fd));
+                }
             }
             "!catch" => {
                 handle(at(0) as i32, at(1) as i32);

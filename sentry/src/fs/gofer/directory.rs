@@ -109,10 +109,10 @@ impl Entries {
 
     /// Notes the inode of `name`.
     pub fn set(&mut self, name: &[u8], inode: &Arc<GoferInode>) {
-        if let Some(listing) = &mut self.listing {
-            if let Some(listed) = listing.by_name.get(name).and_then(|&index| listing.order.get_mut(index)) {
-                listed.state = State::Inode(Arc::downgrade(inode));
-            }
+        if let Some(listing) = &mut self.listing
+            && let Some(listed) = listing.by_name.get(name).and_then(|&index| listing.order.get_mut(index))
+        {
+            listed.state = State::Inode(Arc::downgrade(inode));
         }
     }
 

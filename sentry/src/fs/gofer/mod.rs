@@ -81,14 +81,14 @@ impl GoferFs {
         let key = (found.attr.dev, found.attr.ino);
         // The lock is not held while a handle that may be the last one goes: dropping an inode takes it, too.
         let known = self.inodes.lock().get(&key).and_then(Weak::upgrade);
-        if let Some(known) = known {
-            if known.is_same(&found.attr) {
-                if known.node() != found.node {
-                    self.forget(found.node);
-                }
-                known.update(found.attr);
-                return known;
+        if let Some(known) = known
+            && known.is_same(&found.attr)
+        {
+            if known.node() != found.node {
+                self.forget(found.node);
             }
+            known.update(found.attr);
+            return known;
         }
         let inode = GoferInode::new(self.this.clone(), self.client.clone(), self.device(found.attr.dev), found);
         self.inodes.lock().insert(key, Arc::downgrade(&inode));
@@ -139,7 +139,8 @@ impl GoferFs {
 
     /// A name that no program of the guest would choose.
     fn unnamed_name(&self) -> Vec<u8> {
-        format!(".sandbox-unnamed-{:x}-{}", host::clock::monotonic_ns(), self.changes.load(Ordering::Relaxed)).into_bytes()
+        format!(".sandbox-unnamed-{:x}-{}", host::clock::monotonic_ns(), self.changes.load(Ordering::Relaxed))
+            .into_bytes()
     }
 
     fn note_change(&self) {

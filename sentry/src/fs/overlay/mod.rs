@@ -92,11 +92,7 @@ impl OverlayFs {
     ///
     /// # Errors
     /// Those of reading the root directories.
-    pub fn new(
-        lower: Arc<dyn FileSystem>,
-        upper: Arc<dyn FileSystem>,
-        kind: Upper,
-    ) -> Result<Arc<OverlayFs>, Errno> {
+    pub fn new(lower: Arc<dyn FileSystem>, upper: Arc<dyn FileSystem>, kind: Upper) -> Result<Arc<OverlayFs>, Errno> {
         let fs = Arc::new_cyclic(|this| OverlayFs {
             this: this.clone(),
             dev: anonymous_device(),

@@ -37,7 +37,7 @@ pub(super) fn stat(subject: &Subject, current: &Current) -> Result<Vec<u8>, Errn
     let mm = task.as_ref().and_then(|task| task.mm().ok());
     let sizes = mm.as_ref().map_or_else(Sizes::default, |mm| mm.sizes());
     let image = mm.as_ref().map(|mm| mm.image()).unwrap_or_default();
-    let scheduling = task.as_ref().map(|task| task.state.lock().scheduling.clone()).unwrap_or_default();
+    let scheduling = task.as_ref().map(|task| task.state.lock().scheduling).unwrap_or_default();
     let (pending, blocked) = task.as_ref().map_or((0, 0), |task| {
         let own = task.signals.lock();
         (own.pending.set().0, own.mask.0)

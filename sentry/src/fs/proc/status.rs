@@ -150,7 +150,7 @@ pub(super) fn sched(subject: &Subject, _: &Current) -> Result<Vec<u8>, Errno> {
     let task = subject.task()?;
     let (name, scheduling, threads) = {
         let state = task.state.lock();
-        (state.name.clone(), state.scheduling.clone(), task.group.threads().len())
+        (state.name.clone(), state.scheduling, task.group.threads().len())
     };
     let name = String::from_utf8_lossy(&name).into_owned();
     let mut text = format!("{name} ({}, #threads: {threads})\n{}\n", task.tid, "-".repeat(67));

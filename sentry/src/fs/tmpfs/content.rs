@@ -75,7 +75,11 @@ impl Content {
         }
         // In a file without holes all blocks left go behind its end; into holes they may go anywhere.
         let left = fs.max_blocks.saturating_sub(fs.blocks.load(Ordering::Relaxed));
-        let end = if self.sparse || offset > self.size { offset / BLOCK + left.saturating_sub(1) } else { self.charged + left };
+        let end = if self.sparse || offset > self.size {
+            offset / BLOCK + left.saturating_sub(1)
+        } else {
+            self.charged + left
+        };
         let room = end.saturating_mul(BLOCK).saturating_sub(offset);
         match usize::try_from(room).unwrap_or(usize::MAX).min(data.len()) {
             0 => Err(Errno::ENOSPC),

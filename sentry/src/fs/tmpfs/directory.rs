@@ -54,9 +54,7 @@ impl Directory {
 
     /// Entries from `position` on, in order: position, name, inode.
     pub fn from(&self, position: u64) -> impl Iterator<Item = (u64, &[u8], &Arc<TmpfsInode>)> {
-        self.by_position
-            .range(position..)
-            .filter_map(|(position, name)| Some((*position, &**name, self.get(name)?)))
+        self.by_position.range(position..).filter_map(|(position, name)| Some((*position, &**name, self.get(name)?)))
     }
 
     /// Takes all entries out.

@@ -17,8 +17,8 @@ use crate::vfs::contents::{DirectoryFile, RegularFile};
 use crate::vfs::dentry::{RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT};
 use crate::vfs::special::{self, FifoSlot};
 use crate::vfs::{
-    DirEntry, File, FileSystem, FileType, Inode, Location, MapSource, Metadata, NewNode, NodeKind, OpenFlags, Ownership, SetAttributes,
-    Timestamps,
+    DirEntry, File, FileSystem, FileType, Inode, Location, MapSource, Metadata, NewNode, NodeKind, OpenFlags,
+    Ownership, SetAttributes, Timestamps,
 };
 
 /// Bytes of extended attributes of one inode.
@@ -170,7 +170,11 @@ impl TmpfsInode {
     fn check_replace(&self, old: &TmpfsInode) -> Result<(), Errno> {
         match (&self.body, &old.body) {
             (Body::Directory(_), Body::Directory(entries)) => {
-                if entries.read().is_empty() { Ok(()) } else { Err(Errno::ENOTEMPTY) }
+                if entries.read().is_empty() {
+                    Ok(())
+                } else {
+                    Err(Errno::ENOTEMPTY)
+                }
             }
             (Body::Directory(_), _) => Err(Errno::ENOTDIR),
             (_, Body::Directory(_)) => Err(Errno::EISDIR),
@@ -576,7 +580,8 @@ impl Inode for TmpfsInode {
             false if flags & XATTR_REPLACE != 0 => return Err(Errno::ENODATA),
             _ => {}
         }
-        let used: usize = xattrs.iter().filter(|(key, _)| *key != name).map(|(key, value)| key.len() + value.len()).sum();
+        let used: usize =
+            xattrs.iter().filter(|(key, _)| *key != name).map(|(key, value)| key.len() + value.len()).sum();
         if used + name.len() + value.len() > XATTRS_MAX {
             return Err(Errno::ENOSPC);
         }
@@ -627,10 +632,10 @@ impl Drop for TmpfsInode {
         let Body::Directory(directory) = &mut self.body else { return };
         let mut rest = directory.get_mut().take_all();
         while let Some(inode) = rest.pop() {
-            if let Some(mut inode) = Arc::into_inner(inode) {
-                if let Body::Directory(directory) = &mut inode.body {
-                    rest.append(&mut directory.get_mut().take_all());
-                }
+            if let Some(mut inode) = Arc::into_inner(inode)
+                && let Body::Directory(directory) = &mut inode.body
+            {
+                rest.append(&mut directory.get_mut().take_all());
             }
         }
     }

@@ -6,9 +6,7 @@ use super::inode::TmpfsInode;
 use super::{Options, Tmpfs};
 use crate::Errno;
 use crate::vfs::contents::RegularFile;
-use crate::vfs::{
-    Dentry, FileDescription, Location, Mount, MountFlags, NewNode, NodeKind, OpenFlags, SuperBlock,
-};
+use crate::vfs::{Dentry, FileDescription, Location, Mount, MountFlags, NewNode, NodeKind, OpenFlags, SuperBlock};
 
 /// `F_SEAL_*`
 pub mod seal {

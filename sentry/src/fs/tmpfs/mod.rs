@@ -121,8 +121,7 @@ impl Tmpfs {
             root: Mutex::new(None),
             tree: Mutex::new(()),
         });
-        let node =
-            NewNode { kind: NodeKind::Directory, permissions: options.mode, uid: options.uid, gid: options.gid };
+        let node = NewNode { kind: NodeKind::Directory, permissions: options.mode, uid: options.uid, gid: options.gid };
         *fs.root.lock() = TmpfsInode::new(&fs, &node).ok();
         fs
     }

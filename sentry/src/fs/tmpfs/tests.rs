@@ -180,7 +180,9 @@ fn unused_names_leave_the_cache() {
     make(&root, "/d/dropped", NodeKind::File);
     root.dentry.prune(false);
     let d = find(&root, "/d").unwrap();
-    assert!(d.dentry.cached(b"kept").is_some_and(|found| found.is_some_and(|dentry| Arc::ptr_eq(&dentry, &kept.dentry))));
+    assert!(
+        d.dentry.cached(b"kept").is_some_and(|found| found.is_some_and(|dentry| Arc::ptr_eq(&dentry, &kept.dentry)))
+    );
     assert!(d.dentry.cached(b"dropped").is_none());
     assert!(find(&root, "/d/dropped").is_ok());
 }

@@ -83,11 +83,11 @@ impl Inbox {
             rights: front.rights.clone(),
             credentials: Some(front.credentials),
         };
-        if !flags.contains(Flags::PEEK) {
-            if let Some(message) = self.messages.pop_front() {
-                self.bytes -= message.data.len();
-                received.rights = message.rights;
-            }
+        if !flags.contains(Flags::PEEK)
+            && let Some(message) = self.messages.pop_front()
+        {
+            self.bytes -= message.data.len();
+            received.rights = message.rights;
         }
         Ok(received)
     }

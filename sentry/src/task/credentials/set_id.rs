@@ -32,7 +32,7 @@ impl Credentials {
         let privileged = self.has(Capability::SETUID);
         let real_ok = real.is_none_or(|uid| uid == self.uid || uid == self.euid);
         let effective_ok = effective.is_none_or(|uid| [self.uid, self.euid, self.suid].contains(&uid));
-        if !privileged && !(real_ok && effective_ok) {
+        if !(privileged || real_ok && effective_ok) {
             return Err(Errno::EPERM);
         }
         let mut new = self.clone();
@@ -105,7 +105,7 @@ impl Credentials {
         let privileged = self.has(Capability::SETGID);
         let real_ok = real.is_none_or(|gid| gid == self.gid || gid == self.egid);
         let effective_ok = effective.is_none_or(|gid| [self.gid, self.egid, self.sgid].contains(&gid));
-        if !privileged && !(real_ok && effective_ok) {
+        if !(privileged || real_ok && effective_ok) {
             return Err(Errno::EPERM);
         }
         let mut new = self.clone();

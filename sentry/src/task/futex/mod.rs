@@ -143,10 +143,10 @@ pub fn requeue(
     expected: Option<u32>,
 ) -> Result<u32, Errno> {
     let (from_key, to_key) = (key(current, from.0, from.1)?, key(current, to.0, to.1)?);
-    if let Some(expected) = expected {
-        if current.read_object::<u32>(from.0)? != expected {
-            return Err(Errno::EAGAIN);
-        }
+    if let Some(expected) = expected
+        && current.read_object::<u32>(from.0)? != expected
+    {
+        return Err(Errno::EAGAIN);
     }
     Ok(current.kernel.futexes.requeue(from_key, to_key, wake, requeue))
 }

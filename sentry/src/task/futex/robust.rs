@@ -42,7 +42,7 @@ fn walk(current: &mut Current, head: u64) -> Result<(), Errno> {
 }
 
 fn owner_died(current: &mut Current, addr: u64, is_pi: bool, is_pending: bool) -> Result<(), Errno> {
-    if addr % 4 != 0 {
+    if !addr.is_multiple_of(4) {
         return Err(Errno::EINVAL);
     }
     let mut word = current.read_object::<u32>(addr)?;

@@ -81,13 +81,13 @@ impl Buffer {
     pub fn write(&mut self, data: &[u8], packet: bool) -> usize {
         let mut done = 0;
         let odd = data.len() % PIPE_BUF;
-        if odd > 0 {
-            if let Some(last) = self.used.back_mut() {
-                if !last.packet && last.data.len() + odd <= PIPE_BUF {
-                    last.data.extend_from_slice(&data[..odd]);
-                    done = odd;
-                }
-            }
+        if odd > 0
+            && let Some(last) = self.used.back_mut()
+            && !last.packet
+            && last.data.len() + odd <= PIPE_BUF
+        {
+            last.data.extend_from_slice(&data[..odd]);
+            done = odd;
         }
         while done < data.len() && !self.is_full() {
             let count = (data.len() - done).min(PIPE_BUF);
@@ -114,12 +114,12 @@ impl Buffer {
     }
 
     fn drop_first(&mut self) {
-        if let Some(slot) = self.used.pop_front() {
-            if self.spare.len() < SPARE_SLOTS {
-                let mut data = slot.data;
-                data.clear();
-                self.spare.push(data);
-            }
+        if let Some(slot) = self.used.pop_front()
+            && self.spare.len() < SPARE_SLOTS
+        {
+            let mut data = slot.data;
+            data.clear();
+            self.spare.push(data);
         }
     }
 }

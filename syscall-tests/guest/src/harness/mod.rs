@@ -94,7 +94,7 @@ impl T {
     pub fn new() -> T {
         for flags in [libc::MAP_SHARED, libc::MAP_PRIVATE] {
             let r = sys!(mmap(0, size_of::<Log>(), 3, flags | libc::MAP_ANONYMOUS, -1, 0));
-            if r > 0 || r < -4095 {
+            if !(-4095..=0).contains(&r) {
                 // SAFETY: fresh zeroed memory of that size, never unmapped; zero is a valid `Log`.
                 return T { log: unsafe { &*(r as *const Log) } };
             }
