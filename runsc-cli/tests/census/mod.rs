@@ -117,7 +117,10 @@ impl Running {
         let all = descendants(command.id());
         let named = |name: &str| all.iter().find(|process| process.name == name).expect(name).pid;
         let (sentry, gofer) = (named("sandbox-sentry"), named("sandbox-gofer"));
-        let stubs = all.iter().map(|process| process.pid).filter(|pid| ![sentry, gofer].contains(pid)).collect();
+        let is_stub = |process: &&Process| ![sentry, gofer].contains(&process.pid) && process.name != "sandbox-janitor";
+        let mut stubs: Vec<u32> = all.iter().filter(is_stub).map(|process| process.pid).collect();
+        // The zygote or template comes first.
+        stubs.sort_unstable();
         Running { command, sentry, gofer, stubs }
     }
 
