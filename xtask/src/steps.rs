@@ -40,8 +40,7 @@ pub fn test() -> Result<(), String> {
     packages::install(packages::TESTS)?;
     format(true)?;
     lint()?;
-    cargo(["build", "--release", "--quiet", "--package", "runsc-cli"])?;
-    cargo(["test", "--workspace", "--quiet"])?;
+    cargo(["test", "--workspace"])?;
     conformance(&[])
 }
 
