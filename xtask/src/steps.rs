@@ -40,7 +40,7 @@ pub fn test() -> Result<(), String> {
     packages::install(packages::TESTS)?;
     format(true)?;
     lint()?;
-    cargo(["test", "--workspace"])?;
+    cargo(["test", "--workspace", "--no-fail-fast"])?;
     conformance(&[])
 }
 

@@ -64,6 +64,22 @@ pub struct Image {
     pub name: Vec<u8>,
 }
 
+/// Why a program was not loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LoadError {
+    /// `execve` fails and the old program goes on.
+    Refused(Errno),
+    /// Its headers were accepted but it could not be mapped. Linux has given up the old program by then: the process dies of
+    /// SIGSEGV.
+    Fatal(Errno),
+}
+
+impl From<Errno> for LoadError {
+    fn from(errno: Errno) -> LoadError {
+        LoadError::Refused(errno)
+    }
+}
+
 /// The rule that a program runs as its caller does.
 ///
 /// # Errors
@@ -76,7 +92,7 @@ pub fn same_credentials(current: &Current, _program: &FileDescription) -> Result
 ///
 /// # Errors
 /// E2BIG, EACCES, EINVAL, ELIBBAD, ELOOP, ENOENT, ENOEXEC, ENOMEM … as `man 2 execve`.
-pub async fn load(current: &mut Current, request: LoadRequest) -> Result<Image, Errno> {
+pub async fn load(current: &mut Current, request: LoadRequest) -> Result<Image, LoadError> {
     let LoadRequest { program, path, mut argv, envp, personality, credentials } = request;
     let limits = MapLimits::of(current);
     if argv.is_empty() {
@@ -104,7 +120,7 @@ pub async fn load(current: &mut Current, request: LoadRequest) -> Result<Image, 
         credentials: credentials.clone(),
         secure,
     };
-    let (context, mm) = image::build(current, &plan)?;
+    let (context, mm) = image::build(current, &plan).map_err(LoadError::Fatal)?;
     Ok(Image { context, mm: Arc::new(mm), credentials, secure, name })
 }
 

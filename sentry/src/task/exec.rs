@@ -1,12 +1,14 @@
 //! `execve`: a new program in the same process (`man 2 execve`).
 
 use std::sync::Arc;
+
+use abi::signal::Signal;
 use std::sync::atomic::Ordering;
 
 use super::credentials::{FileCapabilities, FilePrivileges, SecureBits};
 use super::{Credentials, Current, Task, exit};
 use crate::kernel::wait_queue::Readiness;
-use crate::loader::{self, Image, LoadRequest};
+use crate::loader::{self, Image, LoadError, LoadRequest};
 use crate::vfs::open::open_executable;
 use crate::vfs::walk::WalkFlags;
 use crate::vfs::{FileDescription, MountFlags};
@@ -59,7 +61,14 @@ pub async fn execve(current: &mut Current, request: ExecRequest) -> SysResult {
         personality: current.task.state.lock().personality,
         credentials: next_credentials,
     };
-    let image = loader::load(current, load).await?;
+    let image = match loader::load(current, load).await {
+        Ok(image) => image,
+        Err(LoadError::Refused(errno)) => return Err(errno),
+        Err(LoadError::Fatal(errno)) => {
+            current.task.group.exit(exit::status_of_signal(Signal::SIGSEGV, false));
+            return Err(errno);
+        }
+    };
     become_only_thread(current).await?;
     commit(current, image);
     Ok(0)
