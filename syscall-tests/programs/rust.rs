@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 fn main() {
+    // The default hook prints the thread's number.
+    std::panic::set_hook(Box::new(|_| {}));
     let total = Arc::new(Mutex::new(0u64));
     let barrier = Arc::new(Barrier::new(6));
     let hs: Vec<_> = (0..6)
