@@ -53,6 +53,11 @@ impl Address {
         }
     }
 
+    /// Whether it names nobody: a receiver is then told no address at all.
+    pub fn is_unnamed(&self) -> bool {
+        *self == Address::Unix(UnixAddress::Unnamed)
+    }
+
     /// Encodes to a `sockaddr`.
     pub fn encode(&self) -> Vec<u8> {
         let family = match self {

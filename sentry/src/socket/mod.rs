@@ -181,6 +181,11 @@ impl File for SocketFile {
         self.socket.send(current, &mut ToSend::plain(data))
     }
 
+    fn time_limit(&self, interest: Readiness) -> Option<u64> {
+        let options = self.socket.options();
+        if interest.contains(Readiness::OUT) { options.send_timeout() } else { options.receive_timeout() }
+    }
+
     fn writes_fully(&self) -> bool {
         self.socket.kind() == Kind::Stream
     }

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use abi::signal::{SigInfo, Signal};
 
 use super::Args;
+use crate::kernel::timer::Deadline;
 use crate::kernel::wait_queue::Readiness;
 use crate::mm::user::{MAX_RW_COUNT, UserSlice};
 use crate::task::Current;
 use crate::vfs::notify::{self, Events};
+use crate::vfs::pipe::PIPE_BUF;
 use crate::vfs::{FileDescription, FileType, IoPosition, OpenFlags, attributes};
 use crate::{Errno, SysResult};
 
@@ -222,7 +224,19 @@ async fn blocking<T>(
         done => return done,
     }
     let queue = description.file.wait_queue().ok_or(Errno::EAGAIN)?;
-    current.block_on(&queue, interest | Readiness::ALWAYS, None, operation).await
+    let deadline = description.file.time_limit(interest).map(Deadline::after_ns);
+    let result = current.block_on(&queue, interest | Readiness::ALWAYS, deadline, operation).await;
+    result.map_err(|errno| of_limited_sleep(errno, deadline))
+}
+
+/// What a sleep that ended early says: at its time limit that it would block; and since a limit cannot be continued,
+/// a signal's handler never restarts the call (`man 7 signal`).
+pub(super) fn of_limited_sleep(errno: Errno, deadline: Option<Deadline>) -> Errno {
+    match errno {
+        Errno::ETIMEDOUT if deadline.is_some() => Errno::EAGAIN,
+        Errno::ERESTARTSYS if deadline.is_some() => Errno::EINTR,
+        other => other,
+    }
 }
 
 /// Reads at most `len` bytes and copies them to the guest, from byte `skip` of the slices on.
@@ -241,6 +255,10 @@ fn read_chunk(
         if copied < read && at == At::Position && description.file.is_seekable() {
             let mut position = description.position.lock();
             *position = position.saturating_sub((read - copied) as u64);
+        }
+        // A pipe gives whole slots: what a fault has cut short stays in it.
+        if copied < read && description.file.unread(&buf[..read]) {
+            return Err(Errno::EFAULT);
         }
         if copied == 0 && read > 0 { Err(Errno::EFAULT) } else { Ok(copied) }
     })
@@ -378,7 +396,14 @@ async fn write_chunk(
 ) -> Result<(usize, usize), Errno> {
     // The common case needs no buffer of its own: the scratch is free again before anything sleeps.
     let (gathered, result, rest) = with_scratch(len, |buf| {
-        let gathered = gather(current, from, skip, buf)?;
+        let mut gathered = gather(current, from, skip, buf)?;
+        if gathered < len && description.file.is_pipe() {
+            // A pipe takes whole slots of a page.
+            gathered -= gathered % PIPE_BUF;
+            if gathered == 0 {
+                return Err(Errno::EFAULT);
+            }
+        }
         let data = &buf[..gathered];
         let result = write_file(current, description, data, at, flags);
         let written = *result.as_ref().unwrap_or(&0);
@@ -418,12 +443,13 @@ async fn write_rest(
 ) -> Result<usize, Errno> {
     let queue = description.file.wait_queue().ok_or(Errno::EAGAIN)?;
     let interest = Readiness::WRITABLE | Readiness::ALWAYS;
+    let deadline = description.file.time_limit(interest).map(Deadline::after_ns);
     let mut done = 0;
     loop {
         let operation = |current: &mut Current| write_file(current, description, &data[done..], at, flags);
-        match current.block_on(&queue, interest, None, operation).await {
+        match current.block_on(&queue, interest, deadline, operation).await {
             Ok(written) => done += written,
-            Err(error) if done == 0 => return Err(error),
+            Err(error) if done == 0 => return Err(of_limited_sleep(error, deadline)),
             Err(_) => return Ok(done),
         }
         if done >= data.len() || !description.file.writes_fully() {
@@ -443,7 +469,7 @@ fn write_file(
     let file = &description.file;
     if !file.is_seekable() {
         return file.write(IoPosition::Stream, data, current).inspect_err(|error| {
-            if *error == Errno::EPIPE && !flags.contains(RwFlags::NOSIGNAL) {
+            if *error == Errno::EPIPE && file.writes_fully() && !flags.contains(RwFlags::NOSIGNAL) {
                 send_signal(current, Signal::SIGPIPE);
             }
         });

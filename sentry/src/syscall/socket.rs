@@ -7,6 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use abi::signal::{SigInfo, Signal};
 
 use super::Args;
+use super::read_write::of_limited_sleep;
 use crate::kernel::timer::Deadline;
 use crate::kernel::wait_queue::Readiness;
 use crate::mm::user::{MAX_RW_COUNT, UserSlice};
@@ -146,7 +147,10 @@ async fn accept_with(current: &mut Current, args: Args, flags: OpenFlags) -> Sys
     let attempt = |_: &mut Current| socket.accept();
     let accepted = match is_nonblocking(&description, Flags::empty()) {
         true => attempt(current)?,
-        false => current.block_on(&queue, Readiness::READABLE, deadline, attempt).await.map_err(timed_out)?,
+        false => current
+            .block_on(&queue, Readiness::READABLE, deadline, attempt)
+            .await
+            .map_err(|e| of_limited_sleep(e, deadline))?,
     };
     let peer = accepted.peer_address();
     let fd = install(current, accepted, flags)?;
@@ -172,7 +176,11 @@ pub async fn connect(current: &mut Current, args: Args) -> SysResult {
     let queue = socket.connect_queue(current, &address).ok_or(Errno::ECONNREFUSED)?;
     let deadline = socket.options().send_timeout().map(Deadline::after_ns);
     let attempt = |current: &mut Current| socket.connect(current, &address);
-    current.block_on(&queue, Readiness::all(), deadline, attempt).await.map_err(timed_out).map(|()| 0)
+    current
+        .block_on(&queue, Readiness::all(), deadline, attempt)
+        .await
+        .map_err(|e| of_limited_sleep(e, deadline))
+        .map(|()| 0)
 }
 
 /// `man 2 shutdown`
@@ -338,7 +346,10 @@ async fn send(
         };
         let result = match nonblocking {
             true => once(current, attempt),
-            false => current.block_on(&queue, Readiness::WRITABLE, deadline, attempt).await.map_err(timed_out),
+            false => current
+                .block_on(&queue, Readiness::WRITABLE, deadline, attempt)
+                .await
+                .map_err(|e| of_limited_sleep(e, deadline)),
         };
         match result {
             Ok(len) => sent += len,
@@ -350,7 +361,7 @@ async fn send(
     };
     match result {
         Err(errno) if sent == 0 => {
-            if errno == Errno::EPIPE && socket.kind() != Kind::Datagram && !outgoing.flags.contains(Flags::NOSIGNAL) {
+            if errno == Errno::EPIPE && socket.kind() == Kind::Stream && !outgoing.flags.contains(Flags::NOSIGNAL) {
                 let info = SigInfo::from_sender(
                     Signal::SIGPIPE,
                     SigInfo::SI_USER,
@@ -374,7 +385,9 @@ pub async fn recvfrom(current: &mut Current, args: Args) -> SysResult {
     current.write_bytes(args.u64(1), &data)?;
     if args.u64(4) != 0 {
         match &received.from {
-            Some(from) if socket.kind() == Kind::Datagram => write_address(current, args.u64(4), args.u64(5), from)?,
+            Some(from) if socket.kind() == Kind::Datagram && !from.is_unnamed() => {
+                write_address(current, args.u64(4), args.u64(5), from)?
+            }
             _ if args.u64(5) != 0 => current.write_object(args.u64(5), &0i32)?,
             _ => {}
         }
@@ -450,7 +463,7 @@ async fn receive_header(
     out.name_len = 0;
     if header.name != 0
         && socket.kind() == Kind::Datagram
-        && let Some(from) = &received.from
+        && let Some(from) = received.from.as_ref().filter(|from| !from.is_unnamed())
     {
         let bytes = from.encode();
         current.write_bytes(header.name, &bytes[..bytes.len().min(header.name_len as usize)])?;
@@ -490,7 +503,10 @@ async fn receive(
         let attempt = |current: &mut Current| socket.receive(current, &mut data[filled..], flags);
         let result = match nonblocking {
             true => once(current, attempt),
-            false => current.block_on(&queue, Readiness::READABLE, deadline, attempt).await.map_err(timed_out),
+            false => current
+                .block_on(&queue, Readiness::READABLE, deadline, attempt)
+                .await
+                .map_err(|e| of_limited_sleep(e, deadline)),
         };
         let received = match (result, &all) {
             (Ok(received), _) => received,
@@ -519,11 +535,6 @@ async fn receive(
 
 fn is_nonblocking(description: &FileDescription, flags: Flags) -> bool {
     flags.contains(Flags::DONTWAIT) || description.flags().contains(OpenFlags::NONBLOCK)
-}
-
-/// A socket's time-out looks like an operation that would block.
-fn timed_out(errno: Errno) -> Errno {
-    if errno == Errno::ETIMEDOUT { Errno::EAGAIN } else { errno }
 }
 
 fn read_address(current: &mut Current, addr: u64, len: i32) -> Result<Address, Errno> {

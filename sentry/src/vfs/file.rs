@@ -187,6 +187,17 @@ pub trait File: Any + Send + Sync {
         Err(Errno::ENODEV)
     }
 
+    /// How long an operation that wants `interest` may sleep, in nanoseconds; `None` for as long as it takes (sockets have
+    /// `SO_RCVTIMEO` and `SO_SNDTIMEO`).
+    fn time_limit(&self, _interest: Readiness) -> Option<u64> {
+        None
+    }
+
+    /// Takes back the end of what was just read, because the guest could not be given it. False when it is lost.
+    fn unread(&self, _data: &[u8]) -> bool {
+        false
+    }
+
     /// Whether a blocking write goes on until all is written (pipes, stream sockets, terminals). Files with a position always do.
     fn writes_fully(&self) -> bool {
         false

@@ -258,6 +258,12 @@ pub trait Inode: Any + Send + Sync {
         Err(if self.file_type() == FileType::Directory { Errno::EPERM } else { Errno::ENOTDIR })
     }
 
+    /// Whether names could ever be added to this directory. Where none can, not even the attempt is checked for rights, and
+    /// is ENOENT.
+    fn takes_names(&self) -> bool {
+        true
+    }
+
     /// Makes an unnamed regular file in this directory (`O_TMPFILE`).
     ///
     /// # Errors

@@ -43,6 +43,9 @@ pub fn make(origin: &Origin, path: &[u8], kind: NodeKind, mode: u32, umask: u32)
         Err(Errno::ENOENT) => {}
         Err(error) => return Err(error),
     }
+    if !parent.dir.inode().takes_names() {
+        return Err(Errno::ENOENT);
+    }
     parent.dir.want_write()?;
     let dir = live_dir(&parent.dir)?;
     may_create(&origin.credentials, &dir)?;

@@ -151,7 +151,8 @@ impl Origin<'_> {
             return if allowed { Ok(Outcome::Found(at)) } else { Err(Errno::ENOENT) };
         }
         if path[0] == b'/' {
-            at = self.restart(&at, root, flags)?;
+            // The path itself may lead to another mount; its links may not.
+            at = self.restart(&at, root, flags - WalkFlags::NO_XDEV)?;
         }
         loop {
             let slashes = text[next..].iter().take_while(|&&b| b == b'/').count();

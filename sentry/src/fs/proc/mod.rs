@@ -8,6 +8,7 @@ mod limits;
 mod links;
 mod memory;
 mod mounts;
+mod net;
 mod node;
 mod process;
 mod root;

@@ -242,6 +242,10 @@ fn number(name: &[u8]) -> Option<i32> {
 }
 
 impl Inode for ProcInode {
+    fn takes_names(&self) -> bool {
+        false
+    }
+
     fn file_system(&self) -> Arc<dyn FileSystem> {
         self.fs.clone()
     }

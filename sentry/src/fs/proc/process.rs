@@ -1,7 +1,7 @@
 //! The directory of a process, and of a thread in its `task`.
 
 use super::node::{Entry, Kind, Read, Subject};
-use super::{limits, links, memory, mounts, stat, status};
+use super::{limits, links, memory, mounts, net, stat, status};
 use crate::Errno;
 use crate::task::Current;
 
@@ -14,6 +14,7 @@ static PROCESS: &[Entry] = &[
     Entry::special("task", 0o555, Kind::Threads),
     Entry::special("fd", 0o500, Kind::Fds),
     Entry::special("fdinfo", 0o555, Kind::FdInfos),
+    Entry::table("net", net::ENTRIES),
     Entry::table("ns", links::NAMESPACES),
     Entry::private("auxv", memory::auxv),
     Entry::text("cgroup", cgroup),

@@ -11,9 +11,12 @@ pub(super) static ENTRIES: &[Entry] = &[
     Entry::text("cmdline", |_, _| Ok(b"\n".to_vec())),
     Entry::text("cpuinfo", super::cpu::cpuinfo),
     Entry::text("devices", system::devices),
+    // No disk is inside, so no line.
+    Entry::text("diskstats", |_, _| Ok(Vec::new())),
     Entry::text("filesystems", system::filesystems),
     Entry::text("loadavg", system::loadavg),
     Entry::text("meminfo", system::meminfo),
+    Entry::special("net", 0o777, Kind::Link(|_, _| Ok(to("self/net")))),
     Entry::special("mounts", 0o777, Kind::Link(|_, _| Ok(to("self/mounts")))),
     Entry::text("partitions", |_, _| Ok(b"major minor  #blocks  name\n\n".to_vec())),
     Entry::link("self", |_, current| Ok(to(&current.task.group.pid.to_string()))),

@@ -71,6 +71,9 @@ impl Inbox {
 
     /// Takes one datagram, or looks at it.
     pub fn take_datagram(&mut self, buf: &mut [u8], flags: Flags) -> Result<Received, Errno> {
+        if std::mem::take(&mut self.reset) {
+            return Err(Errno::ECONNRESET);
+        }
         let Some(front) = self.messages.front() else { return self.nothing() };
         let full_len = front.data.len();
         let len = full_len.min(buf.len());
@@ -92,17 +95,15 @@ impl Inbox {
         Ok(received)
     }
 
-    /// Takes bytes of a stream, or looks at them. Descriptors are a barrier: a receive ends before a message that brings
-    /// some, unless it begins with it; so do changed credentials when `by_sender`.
+    /// Takes bytes of a stream, or looks at them. Descriptors are a barrier: a receive ends after a message that brings some;
+    /// and before one from another sender when `by_sender`.
     pub fn take_stream(&mut self, buf: &mut [u8], flags: Flags, by_sender: bool) -> Result<Received, Errno> {
-        if self.reset {
-            self.reset = false;
-            return Err(Errno::ECONNRESET);
-        }
         if buf.is_empty() {
             return Ok(Received::default());
         }
-        let Some(first) = self.messages.front() else { return self.nothing() };
+        let Some(first) = self.messages.front() else {
+            return if std::mem::take(&mut self.reset) { Err(Errno::ECONNRESET) } else { self.nothing() };
+        };
         let mut received =
             Received { from: Some(first.from.clone()), credentials: Some(first.credentials), ..Received::default() };
         let peek = flags.contains(Flags::PEEK);
@@ -110,8 +111,7 @@ impl Inbox {
         while received.len < buf.len() {
             let Some(message) = self.messages.get_mut(at) else { break };
             let is_first = received.len == 0;
-            let barrier = !message.rights.is_empty() || by_sender && Some(message.credentials) != received.credentials;
-            if !is_first && barrier {
+            if !is_first && by_sender && Some(message.credentials) != received.credentials {
                 break;
             }
             let left = &message.data[message.taken..];

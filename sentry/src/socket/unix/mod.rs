@@ -249,7 +249,7 @@ impl Socket for UnixSocket {
                     return if pending.is_empty() { Readiness::empty() } else { Readiness::READABLE };
                 }
                 Phase::Fresh if self.kind.is_connected_kind() => {
-                    return Readiness::OUT | Readiness::WRNORM | Readiness::HUP;
+                    return Readiness::WRITABLE | Readiness::WRBAND | Readiness::HUP;
                 }
                 Phase::Fresh => None,
                 Phase::Connected { peer, .. } => Some(peer.upgrade()),
@@ -283,7 +283,7 @@ impl Socket for UnixSocket {
             Some(None) | None => true,
         };
         if writable {
-            ready |= Readiness::WRITABLE;
+            ready |= Readiness::WRITABLE | Readiness::WRBAND;
         }
         ready
     }
@@ -296,7 +296,15 @@ impl Socket for UnixSocket {
         let Address::Unix(address) = address else { return Err(Errno::EINVAL) };
         if self.state.lock().key.is_some() {
             // As Linux: binding an already named socket automatically is no error.
-            return if *address == UnixAddress::Unnamed { Ok(()) } else { Err(Errno::EINVAL) };
+            return match address {
+                UnixAddress::Unnamed => Ok(()),
+                // The file is made before the socket is looked at, so a name that is taken is seen first.
+                UnixAddress::Path(_) => match current.kernel.unix_names.find(current, address) {
+                    Err(Errno::ENOENT) => Err(Errno::EINVAL),
+                    _ => Err(Errno::EADDRINUSE),
+                },
+                _ => Err(Errno::EINVAL),
+            };
         }
         let (local, key) = current.kernel.unix_names.bind(current, &self.me, address)?;
         let mut state = self.state.lock();
@@ -470,7 +478,7 @@ impl Drop for UnixSocket {
                     {
                         let mut inbox = peer.inbox.lock();
                         inbox.ended = true;
-                        inbox.reset |= unread && self.kind == Kind::Stream;
+                        inbox.reset |= unread;
                     }
                     peer.queue.wake_all();
                 }

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::UnixSocket;
 use crate::Errno;
 use crate::socket::address::UnixAddress;
+use crate::socket::{Kind, Socket};
 use crate::task::Current;
 use crate::vfs::permission::Access;
 use crate::vfs::walk::WalkFlags;
@@ -108,6 +109,12 @@ impl Names {
             }
         };
         self.bound.lock().get(&key).and_then(Weak::upgrade).ok_or(Errno::ECONNREFUSED)
+    }
+
+    /// Type, whether it listens, and address of every socket with a name.
+    pub fn list(&self) -> Vec<(Kind, bool, UnixAddress)> {
+        let sockets: Vec<_> = self.bound.lock().values().filter_map(Weak::upgrade).collect();
+        sockets.iter().map(|socket| (socket.kind, socket.is_listening(), socket.state.lock().local.clone())).collect()
     }
 
     /// The socket is gone.

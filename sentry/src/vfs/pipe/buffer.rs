@@ -101,6 +101,14 @@ impl Buffer {
         done
     }
 
+    /// Puts bytes back at the front.
+    pub fn put_back(&mut self, data: &[u8]) {
+        for piece in data.rchunks(PIPE_BUF) {
+            self.used.push_front(Slot { data: piece.to_vec(), start: 0, packet: false });
+        }
+        self.len += data.len();
+    }
+
     /// Copies bytes to `buf` without taking them.
     pub fn peek(&self, buf: &mut [u8]) -> usize {
         let mut done = 0;
@@ -153,6 +161,19 @@ mod tests {
         let mut out = [0; 100];
         assert_eq!(buffer.read(&mut out), 6);
         assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn bytes_that_are_put_back_come_first_again() {
+        let mut buffer = Buffer::new(4);
+        buffer.write(b"abcdef", false);
+        let mut out = [0; 3];
+        assert_eq!(buffer.read(&mut out), 3);
+        buffer.put_back(&out);
+        assert_eq!(buffer.len(), 6);
+        let mut all = [0; 6];
+        assert_eq!(buffer.read(&mut all), 6);
+        assert_eq!(&all, b"abcdef");
     }
 
     #[test]

@@ -103,6 +103,12 @@ impl File for PipeFile {
         Some(self.pipe.queue.clone())
     }
 
+    fn unread(&self, data: &[u8]) -> bool {
+        self.pipe.state.lock().buffer.put_back(data);
+        self.pipe.queue.wake(Readiness::READABLE);
+        true
+    }
+
     fn writes_fully(&self) -> bool {
         true
     }
