@@ -30,7 +30,7 @@ impl WorkDir {
     /// A new empty directory inside.
     pub fn fresh(&self, name: &str) -> Result<PathBuf> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let dir = self.path.join(format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+        let dir = self.path.join(format!("{name}-{:06}", NEXT.fetch_add(1, Ordering::Relaxed)));
         fs::create_dir(&dir).at("create", &dir)?;
         Ok(dir)
     }

@@ -30,7 +30,8 @@ pub fn run(file: &str, rest: &[&str]) -> i32 {
         let (name, program) = line.split_once('\t').map_or((line, None), |(n, p)| (n, Some(p)));
         print(&format!("@case {name}\n"));
         t.clear();
-        let dir = format!("{tmp}/case-{}-{i}", sys!(getpid()));
+        // Of one length everywhere: getcwd tells it.
+        let dir = format!("{tmp}/case-{:010}-{i:06}", sys!(getpid()));
         let end = one(&t, &dir, seconds, || match (program, known.iter().find(|case| case.name == name)) {
             (Some(program), _) => crate::sequence::run(&t, program),
             (None, Some(case)) => (case.run)(&t),
