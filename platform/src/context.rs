@@ -100,6 +100,10 @@ pub trait Context: Send {
     fn poll_event(&mut self, cx: &mut WakeContext<'_>) -> Poll<Result<Event, Error>>;
     /// The same by looking at most `spins` times (some nanoseconds each), for a worker with nothing else to do.
     fn spin_event(&mut self, spins: u32) -> Option<Result<Event, Error>>;
+    /// Whether looking for the event in a loop can help: not when the guest's host thread needs the caller's CPU.
+    fn spinning_pays(&self) -> bool {
+        true
+    }
     /// Whether the present [`Event::Syscall`] came by a trap, that is from a call site that could be patched to jump to
     /// [`crate::Layout::syscall_entry`]; false when it came through that entry already.
     fn entered_by_trap(&self) -> bool {

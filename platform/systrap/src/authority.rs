@@ -111,7 +111,7 @@ impl Core {
     fn await_call(&self, thread: &Thread, expected: &Expected<'_>) -> Result<Seen, Error> {
         let listener = self.listener.as_fd();
         let start = Instant::now();
-        let mut looks = 0;
+        let mut looks = if thread.shares_cpu() { LOOKS } else { 0 };
         loop {
             // The stub is awake, so its call comes within some microseconds: sooner than this thread could fall asleep and
             // be woken.

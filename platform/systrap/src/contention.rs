@@ -29,6 +29,20 @@ fn ticks() -> u64 {
     unsafe { _rdtsc() }
 }
 
+/// The CPU that this runs on, from the limit of the segment that Linux keeps for that.
+fn current_cpu() -> u32 {
+    let limit: u32;
+    // SAFETY: reads a descriptor's limit; leaves the register alone where there is no such descriptor.
+    unsafe { std::arch::asm!("lsl {0:e}, {0:e}", inout(reg) 0x7b_u32 => limit, options(nomem, nostack)) }
+    limit & 0xfff
+}
+
+/// Whether the thread that last woke up on `cpu` (see [`crate::window::Window::cpu`]) and the caller share a CPU. Then neither
+/// can wait for the other in a loop: it would only keep it from running, 100 µs at a time, where two sleepers need 5.
+pub fn shares_cpu(cpu: u32) -> bool {
+    cpu == current_cpu() + 1
+}
+
 impl Contention {
     /// Measures the counter and `pause`.
     pub fn new() -> Contention {

@@ -72,13 +72,16 @@ impl SystrapContext {
     /// Spinners shall not outnumber CPUs: a worker and the stubs of all running threads.
     pub fn spin_budget(&self) -> u32 {
         let contention = &self.core.contention;
+        if self.thread.shares_cpu() {
+            return 0;
+        }
         let spare = self.core.running.load(Relaxed) < self.core.cpus && !contention.present();
         contention.pauses(if spare { SPIN_LONG_US } else { SPIN_SHORT_US })
     }
 
     /// The same for a stub that has just done something for the sentry: the next order comes at once, or `will_block`.
     pub fn hand_budget(&self) -> u32 {
-        self.core.contention.pauses(SPIN_LONG_US)
+        if self.thread.shares_cpu() { 0 } else { self.core.contention.pauses(SPIN_LONG_US) }
     }
 
     fn try_event(&mut self) -> Option<Result<Event, Error>> {
@@ -241,6 +244,10 @@ impl Context for SystrapContext {
             }
         }
         self.try_event()
+    }
+
+    fn spinning_pays(&self) -> bool {
+        !self.thread.shares_cpu()
     }
 
     fn will_block(&mut self) {

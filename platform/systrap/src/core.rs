@@ -141,7 +141,7 @@ impl Platform for Systrap {
     }
 
     fn spinning_pays(&self) -> bool {
-        !self.core.contention.present()
+        !self.core.contention.present() && self.core.anybody_elsewhere()
     }
 
     fn shutdown(&self) {

@@ -109,6 +109,12 @@ impl Core {
         self.waiting.lock().iter().any(|t| t.requested() || t.space.is_dead())
     }
 
+    /// Whether some waiting thread has a CPU of its own, or none waits.
+    pub fn anybody_elsewhere(&self) -> bool {
+        let waiting = self.waiting.lock();
+        waiting.is_empty() || waiting.iter().any(|thread| !thread.shares_cpu())
+    }
+
     pub fn wait(&self, timeout: Option<Duration>) {
         let bell = &self.doorbell;
         let word = bell.word().load(SeqCst);

@@ -1,5 +1,6 @@
 //! One host thread of a stub process, as seen by everybody who may touch it: its context, pollers, interrupters.
 
+use crate::contention::shares_cpu;
 use crate::space::Space;
 use crate::window::Window;
 use host::futex;
@@ -58,6 +59,11 @@ impl Thread {
         self.window.request().load(SeqCst) != self.seen.load(Relaxed)
     }
 
+    /// Whether the host thread, as far as is known, shares the caller's CPU.
+    pub fn shares_cpu(&self) -> bool {
+        shares_cpu(self.window.cpu())
+    }
+
     /// Takes note of the request that has arrived.
     ///
     /// # Errors
@@ -85,7 +91,8 @@ impl Thread {
     /// # Errors
     /// [`Error::Gone`] when the process dies, breaks the protocol or lets `deadline` pass.
     pub fn wait_request(&self, deadline: Duration, mut between: impl FnMut()) -> Result<(), Error> {
-        for i in 0..SPINS {
+        let spins = if self.shares_cpu() { 0 } else { SPINS };
+        for i in 0..spins {
             if self.requested() {
                 return self.consume();
             }

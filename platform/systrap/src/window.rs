@@ -130,6 +130,11 @@ impl Window {
         atomic!(self, quiet.asleep).load(SeqCst) != 0
     }
 
+    /// One more than the number of the CPU on which the stub last woke up, as it says; 0 when it has never slept.
+    pub fn cpu(self) -> u32 {
+        atomic!(self, quiet.cpu).load(Relaxed)
+    }
+
     pub fn set_spin(self, spin: u32) {
         atomic!(self, answer.spin).store(spin, Relaxed);
     }

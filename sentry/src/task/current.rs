@@ -174,7 +174,7 @@ impl Current {
 
     async fn wait_for_event(&mut self) -> Result<Event, platform::Error> {
         for _ in 0..INLINE_ROUNDS {
-            if !self.kernel.executor.may_spin_inline() {
+            if !self.kernel.executor.may_spin_inline() || !self.context.spinning_pays() {
                 break;
             }
             if let Some(event) = self.context.spin_event(INLINE_SPINS) {

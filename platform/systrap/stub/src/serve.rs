@@ -122,6 +122,7 @@ unsafe fn sleep(w: *mut Control, seen: u32) {
         if atomic(response).load(SeqCst) == seen {
             sys::futex_wait(response, seen);
         }
+        atomic(&raw mut (*w).quiet.cpu).store(sys::cpu() + 1, SeqCst);
         asleep.store(0, SeqCst);
     }
 }

@@ -79,6 +79,8 @@ pub struct Quiet {
     pub interrupted: u32,
     /// Whether the stub sleeps on the response word.
     pub asleep: u32,
+    /// One more than the number of the CPU on which the stub last woke up; 0 when it has never slept.
+    pub cpu: u32,
 }
 
 /// The sentry's part.
