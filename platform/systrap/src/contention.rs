@@ -30,7 +30,7 @@ fn ticks() -> u64 {
 }
 
 /// The CPU that this runs on, from the limit of the segment that Linux keeps for that.
-fn current_cpu() -> u32 {
+pub fn current_cpu() -> u32 {
     let limit: u32;
     // SAFETY: reads a descriptor's limit; leaves the register alone where there is no such descriptor.
     unsafe { std::arch::asm!("lsl {0:e}, {0:e}", inout(reg) 0x7b_u32 => limit, options(nomem, nostack)) }

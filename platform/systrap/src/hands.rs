@@ -165,20 +165,17 @@ impl SystrapContext {
     }
 
     /// The same in set-up, where nothing needs to be authorised and files come through the socket.
-    fn setup_call(&mut self, number: u32, mut args: [u64; 6], fd: Option<BorrowedFd<'_>>) -> Result<u64, Errno> {
-        let mut close = 0;
-        if let Some(fd) = fd {
-            {
-                let state = self.thread.space.state.lock();
-                let socket = state.setup.as_ref().ok_or(Errno::ESRCH)?;
-                send(socket.as_fd(), &[0; 8], &[fd], Blocking::Yes)?;
-            }
-            let received = self.operate(op::SETUP_RECEIVE, &[]).map_err(|_| Errno::ESRCH)?;
-            args[4] = Errno::from_return(received)?;
-            // It may well be number 0.
-            close = args[4] + 1;
+    fn setup_call(&mut self, number: u32, args: [u64; 6], fd: Option<BorrowedFd<'_>>) -> Result<u64, Errno> {
+        let Some(fd) = fd else { return self.system_call(op::SETUP_SYSCALL, number, args, 0) };
+        if number != nr::__NR_mmap {
+            return Err(Errno::EINVAL);
         }
-        self.system_call(op::SETUP_SYSCALL, number, args, close)
+        {
+            let state = self.thread.space.state.lock();
+            let socket = state.setup.as_ref().ok_or(Errno::ESRCH)?;
+            send(socket.as_fd(), &[0; 8], &[fd], Blocking::Yes)?;
+        }
+        self.system_call(op::SETUP_MAP, number, args, 0)
     }
 
     /// Whether guest code has never run here.
@@ -194,8 +191,7 @@ impl SystrapContext {
         self.flush();
         self.setup = false;
         self.thread.space.state.lock().setup = None;
-        self.system_call(op::SYSCALL, nr::__NR_close, [SOCKET, 0, 0, 0, 0, 0], 0)?;
-        self.system_call(op::SYSCALL, nr::__NR_munmap, [SETUP_TEXT, SETUP_LEN, 0, 0, 0, 0], 0)?;
+        self.system_call(op::SYSCALL, nr::__NR_munmap, [SETUP_TEXT, SETUP_LEN, 0, 0, 0, 0], SOCKET)?;
         Ok(())
     }
 

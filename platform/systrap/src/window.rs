@@ -1,5 +1,6 @@
 //! Windows: memory shared with a stub process, and careful access to one control page of it.
 
+use crate::contention::current_cpu;
 use abi::Errno;
 use host::memory::{memfd, punch_hole};
 use host::shared_mapping::SharedMapping;
@@ -135,8 +136,10 @@ impl Window {
         atomic!(self, quiet.cpu).load(Relaxed)
     }
 
+    /// How often the stub may look for the next answer; it knows by the caller's CPU when that is futile.
     pub fn set_spin(self, spin: u32) {
-        atomic!(self, answer.spin).store(spin, Relaxed);
+        let budget = spin.min(0xffff) | (current_cpu() + 1) << 16;
+        atomic!(self, answer.spin).store(budget, Relaxed);
     }
 
     pub fn clear_interrupted(self) {

@@ -74,11 +74,16 @@ unsafe fn exchange(w: *mut Control) {
             if seen == number {
                 return;
             }
-            if spun < spin.load(SeqCst) {
+            let budget = spin.load(SeqCst);
+            if spun < budget & 0xffff {
                 spun += 1;
                 // `pause` takes up to 60 ns, as long as a quick answer: not at once.
                 if spun > EAGER_LOOKS {
                     asm!("pause", options(nomem, nostack, preserves_flags));
+                    // The sentry cannot answer as long as its CPU is taken.
+                    if spun == EAGER_LOOKS + 1 && sys::cpu() + 1 == budget >> 16 {
+                        spun = u32::MAX;
+                    }
                 }
             } else {
                 sleep(w, seen);
@@ -118,11 +123,13 @@ unsafe fn sleep(w: *mut Control, seen: u32) {
     unsafe {
         let asleep = atomic(&raw mut (*w).quiet.asleep);
         let response = &raw mut (*w).answer.response;
+        let cpu = atomic(&raw mut (*w).quiet.cpu);
+        cpu.store(sys::cpu() + 1, SeqCst);
         asleep.swap(1, SeqCst);
         if atomic(response).load(SeqCst) == seen {
             sys::futex_wait(response, seen);
         }
-        atomic(&raw mut (*w).quiet.cpu).store(sys::cpu() + 1, SeqCst);
+        cpu.store(sys::cpu() + 1, SeqCst);
         asleep.store(0, SeqCst);
     }
 }
@@ -225,9 +232,12 @@ unsafe fn operate(w: *mut Control, op: u32) -> i64 {
             }
             op::SETUP_SYSCALL => {
                 let call = [arg(1), arg(2), arg(3), arg(4), arg(5), arg(6)];
-                setup::call(arg(0), call, arg(7))
+                setup::call(arg(0), call)
             }
-            op::SETUP_RECEIVE => setup::receive_one(),
+            op::SETUP_MAP => {
+                let call = [arg(1), arg(2), arg(3), arg(4), arg(5), arg(6)];
+                setup::map_received(call)
+            }
             op::FORK => {
                 let result = entry::fork_process(arg(0));
                 close(layout::FD);

@@ -192,26 +192,27 @@ fn receive(rights: *mut Rights, control_len: u64) -> i64 {
     sys::setup(sys::RECVMSG, [SOCKET, (&raw const message) as u64, 0, 0, 0, 0])
 }
 
-/// A system call in the sentry's name, and after it the descriptor `close - 1` closed; 0: none.
+/// A system call in the sentry's name.
 #[unsafe(link_section = ".setup")]
 #[inline(never)]
-pub fn call(number: u64, args: [u64; 6], close: u64) -> i64 {
-    let result = sys::setup(number, args);
-    if close != 0 {
-        sys::setup(sys::CLOSE, [close - 1, 0, 0, 0, 0, 0]);
-    }
-    result
+pub fn call(number: u64, args: [u64; 6]) -> i64 {
+    sys::setup(number, args)
 }
 
-/// One descriptor from the set-up socket, for the `mmap` that follows.
+/// An `mmap` of the descriptor that waits on the set-up socket, which is closed afterwards.
 #[unsafe(link_section = ".setup")]
 #[inline(never)]
-pub fn receive_one() -> i64 {
+pub fn map_received(mut args: [u64; 6]) -> i64 {
+    const EBADF: i64 = -9;
     let mut rights = Rights { len: 0, level: 0, kind: 0, fds: [0; 4] };
     if receive(&mut rights, 24) <= 0 || rights.len < 20 {
-        return -9;
+        return EBADF;
     }
-    i64::from(rights.fds[0])
+    let fd = u64::from(rights.fds[0]);
+    args[4] = fd;
+    let result = sys::setup(sys::MMAP, args);
+    sys::setup(sys::CLOSE, [fd, 0, 0, 0, 0, 0]);
+    result
 }
 
 /// A new stub: windows, signal handlers, then the first request.

@@ -90,7 +90,8 @@ pub struct Answer {
     pub response: u32,
     /// One of [`op`].
     pub op: u32,
-    /// How often the stub looks for the next answer before it sleeps.
+    /// How often the stub looks for the next answer before it sleeps (lower half), and one more than the CPU that the sentry
+    /// answered from (upper half).
     pub spin: u32,
     /// Bits of [`attention`].
     pub attention: u32,
@@ -140,8 +141,8 @@ pub mod op {
     pub const SYSCALL: u32 = 5;
     /// The same from the set-up text.
     pub const SETUP_SYSCALL: u32 = 6;
-    /// Receives one descriptor from the set-up socket.
-    pub const SETUP_RECEIVE: u32 = 7;
+    /// An `mmap` from the set-up text, of the descriptor that waits on the set-up socket.
+    pub const SETUP_MAP: u32 = 7;
     /// `args = [flags]`: clone of the process; its window is [`crate::layout::FD`].
     pub const FORK: u32 = 8;
     /// `args = [flags, window]`: a new thread that serves `window`.
