@@ -4,7 +4,9 @@
 //! from running: 300 µs a trip were measured, against 50 when both sleep. The evidence is a spinner that lost its CPU: a gap
 //! between two looks.
 
-use std::arch::x86_64::_rdtsc;
+use std::arch::asm;
+use std::arch::x86_64::{__cpuid_count, _rdtsc};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -29,12 +31,20 @@ fn ticks() -> u64 {
     unsafe { _rdtsc() }
 }
 
-/// The CPU that this runs on, from the limit of the segment that Linux keeps for that.
+/// The CPU that this runs on, as the vDSO finds it.
 pub fn current_cpu() -> u32 {
-    let limit: u32;
-    // SAFETY: reads a descriptor's limit; leaves the register alone where there is no such descriptor.
-    unsafe { std::arch::asm!("lsl {0:e}, {0:e}", inout(reg) 0x7b_u32 => limit, options(nomem, nostack)) }
-    limit & 0xfff
+    static HAS_RDPID: LazyLock<bool> = LazyLock::new(|| __cpuid_count(7, 0).ecx & 1 << 22 != 0);
+    let number: u64;
+    // SAFETY: the processor has the one instruction; the other reads the limit of a segment that Linux keeps for that, and
+    // leaves the register alone where there is none.
+    unsafe {
+        if *HAS_RDPID {
+            asm!("rdpid {}", out(reg) number, options(nomem, nostack, preserves_flags));
+        } else {
+            asm!("lsl {0:e}, {0:e}", inout(reg) 0x7b_u64 => number, options(nomem, nostack));
+        }
+    }
+    number as u32 & 0xfff
 }
 
 /// Whether the thread that last woke up on `cpu` (see [`crate::window::Window::cpu`]) and the caller share a CPU. Then neither

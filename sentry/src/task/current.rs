@@ -173,8 +173,9 @@ impl Current {
     }
 
     async fn wait_for_event(&mut self) -> Result<Event, platform::Error> {
-        for _ in 0..INLINE_ROUNDS {
-            if !self.kernel.executor.may_spin_inline() || !self.context.spinning_pays() {
+        let rounds = if self.context.spinning_pays() { INLINE_ROUNDS } else { 0 };
+        for _ in 0..rounds {
+            if !self.kernel.executor.may_spin_inline() {
                 break;
             }
             if let Some(event) = self.context.spin_event(INLINE_SPINS) {

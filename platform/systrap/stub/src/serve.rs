@@ -13,6 +13,8 @@ use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 const EFAULT: i64 = -14;
 /// Looks for an answer before the first `pause`.
 const EAGER_LOOKS: u32 = 100;
+/// Looks before the stub wonders whether the sentry can run at all.
+const PATIENCE: u32 = EAGER_LOOKS + 40;
 /// Flags that the fast exit restores (arithmetic), and the two that are always set.
 const FAST_FLAGS: u64 = 0x8d5 | 0x202;
 const SIGSYS: u32 = 31;
@@ -81,7 +83,7 @@ unsafe fn exchange(w: *mut Control) {
                 if spun > EAGER_LOOKS {
                     asm!("pause", options(nomem, nostack, preserves_flags));
                     // The sentry cannot answer as long as its CPU is taken.
-                    if spun == EAGER_LOOKS + 1 && sys::cpu() + 1 == budget >> 16 {
+                    if spun == PATIENCE && sys::cpu() + 1 == budget >> 16 {
                         spun = u32::MAX;
                     }
                 }
