@@ -6,11 +6,14 @@ use crate::error::{Context, Error, Result};
 use crate::known::Known;
 use crate::options::CompatOptions;
 use crate::target::Target;
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, diff};
 use abi::table::{CALLS, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
+
+/// Lines of a stale page that are shown.
+const MOST_CHANGES: usize = 60;
 
 /// What one call scored at one target.
 #[derive(Default, Clone, PartialEq, Eq, Debug)]
@@ -60,9 +63,11 @@ fn check(options: &CompatOptions, page: &str, counts: &Counts) -> Result<bool> {
         toml::from_str(&text).map_err(|e| Error(format!("{} is no list of counts: {e}", options.counts.display())))?;
     let fallen = fallen(&before, counts);
     fallen.iter().for_each(|line| println!("FAIL {line}"));
-    let current = fs::read_to_string(&options.output).at("read the page", &options.output)? == page;
+    let written = fs::read_to_string(&options.output).at("read the page", &options.output)?;
+    let current = written == page;
     if !current {
-        println!("FAIL {} is stale; write it with `syscall-tests compat`", options.output.display());
+        println!("FAIL {} is stale; write it with `syscall-tests compat`. What changed:", options.output.display());
+        diff(&written, page).lines().take(MOST_CHANGES).for_each(|line| println!("    {line}"));
     }
     let failed = fallen.len() + usize::from(!current);
     println!("{} passed, {failed} failed, 0 skipped", counts.values().map(BTreeMap::len).sum::<usize>() - fallen.len());
