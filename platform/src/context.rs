@@ -111,6 +111,10 @@ pub trait Context: Send {
     }
     /// Tells the stopped guest thread's host thread that its call will block for long, so that it gives up its CPU at once.
     fn will_block(&mut self) {}
+    /// Whether the host process behind it is dead: the next `resume` ends with [`Error::Gone`]. For calls that sleep.
+    fn is_gone(&self) -> bool;
+    /// Has `waker` called when the host process dies while the context is stopped (instead of the one named before).
+    fn on_gone(&self, waker: std::task::Waker);
     /// A handle by which other threads stop this one while it runs guest code.
     fn interrupter(&self) -> Arc<dyn Interrupter>;
 

@@ -54,6 +54,12 @@ impl Context for Vacant {
     fn spin_event(&mut self, _spins: u32) -> Option<Result<Event, Error>> {
         Some(Err(Error::Gone))
     }
+    fn is_gone(&self) -> bool {
+        false
+    }
+
+    fn on_gone(&self, _waker: std::task::Waker) {}
+
     fn interrupter(&self) -> Arc<dyn Interrupter> {
         Arc::new(Nowhere)
     }

@@ -212,6 +212,14 @@ impl Context for Traced {
         None
     }
 
+    fn is_gone(&self) -> bool {
+        self.link.is_dead()
+    }
+
+    fn on_gone(&self, waker: std::task::Waker) {
+        self.link.mourn(waker);
+    }
+
     fn interrupter(&self) -> Arc<dyn Interrupter> {
         self.link.clone()
     }

@@ -69,6 +69,8 @@ struct State {
     is_doomed: bool,
     /// Nothing will be answered any more.
     is_dead: bool,
+    /// Whom to tell of the death of a stopped context.
+    mourner: Option<Waker>,
 }
 
 /// What a context and its tracer share.
@@ -303,9 +305,27 @@ impl Link {
         let mut state = self.state.lock();
         state.is_dead = true;
         let waker = if state.is_running { self.publish(&mut state, Err(Error::Gone)) } else { None };
+        let mourner = state.mourner.take();
         drop(state);
         self.to_context.notify_all();
         self.announce(waker);
+        mourner.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether nothing will be answered any more.
+    pub fn is_dead(&self) -> bool {
+        self.state.lock().is_dead
+    }
+
+    /// Has `waker` called when the context is gone; at once, when it is already.
+    pub fn mourn(&self, waker: Waker) {
+        let mut state = self.state.lock();
+        if state.is_dead {
+            drop(state);
+            waker.wake();
+        } else {
+            state.mourner = Some(waker);
+        }
     }
 }
 

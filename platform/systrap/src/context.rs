@@ -256,6 +256,14 @@ impl Context for SystrapContext {
         self.thread.window.set_spin(0);
     }
 
+    fn is_gone(&self) -> bool {
+        self.thread.space.is_dead()
+    }
+
+    fn on_gone(&self, waker: std::task::Waker) {
+        self.thread.space.mourn(self.thread.slot, waker);
+    }
+
     fn interrupter(&self) -> Arc<dyn Interrupter> {
         self.thread.clone()
     }
@@ -349,6 +357,7 @@ impl Context for SystrapContext {
 impl Drop for SystrapContext {
     fn drop(&mut self) {
         let space = self.thread.space.clone();
+        space.forget_mourner(self.thread.slot);
         let running = !self.stopped && self.local.is_none();
         if !self.stopped {
             self.stop();

@@ -6,10 +6,11 @@ use abi::Errno;
 use host::{process, process_memory};
 use parking_lot::{Mutex, RwLock};
 use platform::{Error, MemoryFault, SpaceHandle};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::task::Waker;
 use systrap_stub::layout::{GUEST_MAX, SLOTS};
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -46,6 +47,8 @@ pub struct State {
     pub parked: Vec<Parked>,
     /// The socket of set-up, until that is over.
     pub setup: Option<OwnedFd>,
+    /// Whom to tell of the process's death, by the slot of the context that waits stopped.
+    mourners: HashMap<usize, Waker>,
 }
 
 /// A host thread without a context.
@@ -114,9 +117,34 @@ impl Space {
     /// Called by the reaper when the process is a zombie: from now on its pid is not used, then it is reaped.
     pub fn reap(&self) {
         self.dead.store(true, SeqCst);
-        let mut reaped = self.reaped.write();
-        *reaped = true;
-        let _ = process::wait(process::Children::Pid(self.pid), process::Wait::Reap);
+        {
+            let mut reaped = self.reaped.write();
+            *reaped = true;
+            let _ = process::wait(process::Children::Pid(self.pid), process::Wait::Reap);
+        }
+        self.announce_death();
+    }
+
+    /// Has `waker` called when the process dies.
+    pub fn mourn(&self, slot: usize, waker: Waker) {
+        // Dropped without the lock: a waker may be the last to hold a task.
+        let old = self.state.lock().mourners.insert(slot, waker);
+        drop(old);
+        // It may have died just before: whoever comes late is told at once.
+        if self.is_dead() {
+            self.announce_death();
+        }
+    }
+
+    /// The context at `slot` does not ask any more.
+    pub fn forget_mourner(&self, slot: usize) {
+        let waker = self.state.lock().mourners.remove(&slot);
+        drop(waker);
+    }
+
+    fn announce_death(&self) {
+        let mourners = std::mem::take(&mut self.state.lock().mourners);
+        mourners.into_values().for_each(Waker::wake);
     }
 
     /// A free slot.
@@ -189,6 +217,7 @@ impl SpaceHandle for Space {
             let _ = process::kill(self.pid, SIGKILL);
         }
         drop(reaped);
+        self.announce_death();
         if let Some(core) = self.core.upgrade() {
             core.kick();
         }

@@ -242,7 +242,7 @@ fn child_group(current: &Current, request: &CloneRequest, pid: i32) -> Arc<Threa
 async fn wait_for_vfork(current: &mut Current, done: &Arc<VforkDone>) {
     let waker = super::current::current_waker().await;
     let _registration = done.queue.register(Readiness::all(), waker);
-    while !done.is_done() && current.task.group.family.lock().exiting.is_none() {
+    while !done.is_done() && current.task.group.family.lock().exiting.is_none() && !current.context.is_gone() {
         current.context.will_block();
         crate::kernel::executor::suspend().await;
     }

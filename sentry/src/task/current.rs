@@ -236,20 +236,24 @@ impl Current {
         }
     }
 
-    /// Whether a signal waits to be delivered, or the task is to exit or stop: a sleeping call must end.
+    /// Whether a signal waits to be delivered, the task is to exit or stop, or its host process is dead: a sleeping call must
+    /// end.
     pub fn has_signal(&self) -> bool {
-        self.task.has_work() && crate::signal::is_interrupted(&self.task)
+        self.context.is_gone() || self.task.has_work() && crate::signal::is_interrupted(&self.task)
     }
 
     /// Tells the task's handles to the outside; called once when it starts.
     pub fn publish(&self, waker: Waker) {
-        self.publish_context();
         let _ = self.task.wakeup.waker.set(waker);
+        self.publish_context();
     }
 
     /// Tells others how to stop the context, after it has changed.
     pub fn publish_context(&self) {
         *self.task.wakeup.interrupter.lock() = Some(self.context.interrupter());
+        if let Some(waker) = self.task.wakeup.waker.get() {
+            self.context.on_gone(waker.clone());
+        }
         self.task.group.cpu.attach(self.context.space());
         *self.task.wakeup.space.lock() = Some(self.context.space());
     }

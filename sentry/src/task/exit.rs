@@ -200,7 +200,7 @@ pub async fn stop_group(current: &mut Current, signal: Signal) {
     // Neither EINTR nor a deadline: only the end of the stop counts, and `has_signal` is true for as long as it lasts.
     let waker = super::current::current_waker().await;
     let _registration = queue.register(Readiness::all(), waker);
-    while signal::is_stopped(&task.group) && task.group.family.lock().exiting.is_none() {
+    while signal::is_stopped(&task.group) && task.group.family.lock().exiting.is_none() && !current.context.is_gone() {
         current.context.will_block();
         crate::kernel::executor::suspend().await;
     }
