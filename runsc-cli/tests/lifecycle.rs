@@ -136,9 +136,9 @@ fn killing_any_process_ends_all_and_leaves_nothing() {
 fn killing_a_stub_is_the_death_of_its_process_only() {
     let census = Census::begin();
     for platform in PLATFORMS {
-        let script = "sleep 3 & echo ready; wait $!; echo $?; exit 5";
+        let script = "sleep 50 & echo ready; wait $!; echo $?; exit 5";
         let mut running = Running::start(&mut census::run(&["--platform", platform], &["sh", "-c", script]));
-        // ptrace notices the death of a blocked process when it is to go on. Which stub is whose cannot be seen from outside. The last made is sleep's or a spare one.
+        // Which stub is whose cannot be seen from outside. The last made is sleep's or a spare one.
         running.stubs.iter().skip(1).rev().for_each(|&pid| kill(pid));
         let status = running.command.wait().expect("its end");
         assert!(!status.success(), "{platform}: {status}");
