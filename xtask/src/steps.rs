@@ -49,7 +49,17 @@ pub fn test() -> Result<(), String> {
 fn written_cases() -> Result<(), String> {
     const NOT_DERIVED: &str = "^([^m]|m[^a])";
     let mut command = Command::new(env_cargo());
-    command.args(["run", "--quiet", "--package", "syscall-tests", "--", "--platform", "systrap,ptrace", "--filter", NOT_DERIVED]);
+    command.args([
+        "run",
+        "--quiet",
+        "--package",
+        "syscall-tests",
+        "--",
+        "--platform",
+        "systrap,ptrace",
+        "--filter",
+        NOT_DERIVED,
+    ]);
     command.arg("--sandbox").arg(built("debug"));
     execute(&mut command)
 }
