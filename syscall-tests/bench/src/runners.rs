@@ -73,7 +73,8 @@ impl Runner {
     pub fn command(&self, words: &[OsString]) -> Command {
         let mut all = self.prefix.iter().chain(words);
         let mut command = Command::new(all.next().expect("a program"));
-        command.args(all).stdin(Stdio::null());
+        // Not /dev/null: runsc gives its standard input to another user, which would be the machine's own device.
+        command.args(all).stdin(Stdio::piped());
         command
     }
 
