@@ -11,7 +11,6 @@
 //! 6. mount table, dentry, inode, 7. file description (position), object (pipe, epoll, …), 8. wait queues, 9. executor and timers.
 #![forbid(unsafe_code)]
 
-pub mod control;
 pub mod fs;
 pub mod kernel;
 pub mod loader;

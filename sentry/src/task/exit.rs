@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 use abi::signal::{SigInfo, Signal};
 
 use super::{Current, Task, ThreadGroup, futex};
-use crate::Errno;
 use crate::kernel::wait_queue::Readiness;
 use crate::kernel::{Ending, Kernel};
 use crate::signal;
@@ -239,10 +238,4 @@ fn report_to_parent(task: &Task, code: i32, signal: Signal) {
         signal::send_to_group(&parent, info);
     }
     parent.child_events.wake_all();
-}
-
-/// `exit_group` from a place that has no status of its own (a limit was reached).
-pub fn kill_all(kernel: &Kernel, status: i32) -> Result<(), Errno> {
-    kernel.pids.groups().iter().for_each(|group| group.exit(status));
-    Ok(())
 }
